@@ -1,0 +1,99 @@
+// Package stacktest starts the real programs, as a user would, for tests and
+// for the benchmark: it builds them, runs them on free ports over a data folder
+// of their own, and speaks to them over HTTPS and signals only.
+package stacktest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+)
+
+// builds holds the programs built by this process, by their package path.
+var builds struct {
+	sync.Mutex
+	dir   string
+	paths map[string]string
+}
+
+// Build compiles a program of this module, named as `go build` names it
+// ("./local"), once per process, and returns the path of the binary. Under the
+// race detector the program is built with it too. Concurrent calls wait.
+func Build(pkg string) (string, error) {
+	builds.Lock()
+	defer builds.Unlock()
+	if path, ok := builds.paths[pkg]; ok {
+		return path, nil
+	}
+	if builds.dir == "" {
+		dir, err := os.MkdirTemp("", "bloom-build-")
+		if err != nil {
+			return "", err
+		}
+		builds.dir, builds.paths = dir, map[string]string{}
+	}
+	path := filepath.Join(builds.dir, filepath.Base(pkg))
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if err := goTool(append(args, pkg), nil); err != nil {
+		return "", err
+	}
+	builds.paths[pkg] = path
+	return path, nil
+}
+
+// BuildFunction compiles functions/<name> as it is deployed and returns the
+// path of the binary, which is in dir.
+func BuildFunction(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
+	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", path, "./functions/" + name}
+	return path, goTool(args, []string{"CGO_ENABLED=0", "GOOS=linux"})
+}
+
+// Root returns the folder of the module: the nearest one upwards from the
+// working directory that has a go.mod.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("no go.mod in the working directory or above it")
+		}
+		dir = up
+	}
+}
+
+// RemoveBuilds deletes what Build made. TestMain calls it through Main.
+func RemoveBuilds() {
+	builds.Lock()
+	defer builds.Unlock()
+	if builds.dir != "" {
+		_ = os.RemoveAll(builds.dir) // a leftover in the temporary folder harms nobody
+	}
+	builds.dir, builds.paths = "", nil
+}
+
+func goTool(args, env []string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %v: %w\n%s", args, err, out)
+	}
+	return nil
+}
