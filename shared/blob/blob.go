@@ -70,6 +70,24 @@ func options(endpoint *string) func(*s3.Options) {
 	}
 }
 
+// Ensure creates the bucket where there is none. In the cloud the stack does it.
+func (b *Bucket) Ensure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name})
+	if err == nil {
+		return nil
+	}
+	if re, ok := errors.AsType[*awshttp.ResponseError](err); !ok || re.HTTPStatusCode() != http.StatusNotFound {
+		return fmt.Errorf("look for bucket %s: %w", b.name, err)
+	}
+	_, err = b.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &b.name})
+	if _, ok := errors.AsType[*types.BucketAlreadyOwnedByYou](err); err != nil && !ok {
+		return fmt.Errorf("create bucket %s: %w", b.name, err)
+	}
+	return nil
+}
+
 // Put stores body under key, replacing what is there; repeating it is safe. The store checks the body against its SHA-256 on
 // the way in and keeps the checksum. When Put returns nil the object is stored as durably as the store stores anything.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, contentType string) error {

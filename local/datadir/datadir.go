@@ -1,0 +1,161 @@
+// Package datadir owns the folder of one machine: everything that must survive lies in it, and one process at a time uses it.
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const (
+	lockFile   = "lock"
+	layoutFile = "layout"
+	// layout is the version of what lies where in the folder. A change that an older program cannot read raises it.
+	layout       = 1
+	layoutPrefix = "bloom data, layout "
+)
+
+// Dir is a data folder held by this process.
+type Dir struct {
+	path string
+	lock *os.File
+}
+
+// Open creates the folder where there is none (mode 0700) and locks it for the life of the process or until Close. Every
+// error is a sentence for the user: the folder cannot be made or written, is a file, is used by another process, holds
+// something else, or was written by a newer program.
+func Open(path string) (*Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder %s cannot be found: %w", path, cause(err))
+	}
+	if err := makeDir(abs); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(abs)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLayout(abs); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &Dir{path: abs, lock: lock}, nil
+}
+
+// Path is the absolute path of elem inside the folder.
+func (d *Dir) Path(elem ...string) string {
+	return filepath.Join(append([]string{d.path}, elem...)...)
+}
+
+// Close gives the lock up. Whatever uses the folder must have stopped.
+func (d *Dir) Close() error {
+	return d.lock.Close()
+}
+
+func makeDir(path string) error {
+	err := os.MkdirAll(path, 0o700)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, syscall.ENOTDIR) || isFile(path) {
+		return fmt.Errorf("the data folder %s cannot be made: a file stands in its place; name another with -data", path)
+	}
+	return fmt.Errorf("the data folder %s cannot be made: %w; name another with -data", path, cause(err))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// lockDir takes the lock. The kernel drops it with the process, however that ends, so a lock file that is left over locks nothing.
+func lockDir(path string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder %s cannot be written: %w; name another with -data or mend its owner and mode", path, cause(err))
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer func() { _ = f.Close() }()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("the data folder %s is used by another process%s; stop it or name another folder with -data", path, holder(f))
+		}
+		return nil, fmt.Errorf("the data folder %s cannot be locked: %w; it must lie on a file system with locks", path, err)
+	}
+	if err := f.Truncate(0); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("the data folder %s cannot be written: %w", path, cause(err))
+	}
+	// Whose lock it is helps whoever meets it; a disk that is full is met again, with a sentence, by what follows.
+	_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	return f, nil
+}
+
+func holder(f *os.File) string {
+	b := make([]byte, 16)
+	n, _ := f.ReadAt(b, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %d)", pid)
+}
+
+func checkLayout(path string) error {
+	name := filepath.Join(path, layoutFile)
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := refuseForeign(path); err != nil {
+			return err
+		}
+		if err := WriteFile(name, []byte(layoutPrefix+strconv.Itoa(layout)+"\n")); err != nil {
+			return fmt.Errorf("the data folder %s cannot be written: %w", path, cause(err))
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be read: %w", name, cause(err))
+	}
+	text, ok := strings.CutPrefix(strings.TrimSpace(string(b)), layoutPrefix)
+	version, err := strconv.Atoi(text)
+	switch {
+	case !ok || err != nil:
+		return fmt.Errorf("%s is damaged: it should say %q; restore the data folder from a copy or name another with -data", name, layoutPrefix+strconv.Itoa(layout))
+	case version > layout:
+		return fmt.Errorf("the data folder %s was written by a newer version of this program (layout %d, this one knows %d); run that version", path, version, layout)
+	}
+	return nil
+}
+
+// refuseForeign keeps the program out of a folder that holds something else.
+func refuseForeign(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("the data folder %s cannot be read: %w", path, cause(err))
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != lockFile && name != "lost+found" && !strings.HasPrefix(name, tempPrefix) {
+			return fmt.Errorf("the folder %s holds something else (%s); name an empty or a new folder with -data", path, name)
+		}
+	}
+	return nil
+}
+
+// cause drops the operation and path from a file error: the sentence around it names them.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	if l, ok := errors.AsType[*os.LinkError](err); ok {
+		return l.Err
+	}
+	if s, ok := errors.AsType[*os.SyscallError](err); ok {
+		return s.Err
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+// Package objects is the S3 server of one machine: versitygw in this process, over a folder, called without a socket.
+//
+// A Put is atomic: the object is written under no name and linked into place, so that a reader sees the old object, the new
+// one or none, whenever the process dies. It is durable: data and directory entries are fsynced before the answer.
+//
+// Two limits come from versitygw: a process holds at most one server at a time, and Open changes the working directory of the
+// process to the folder. Resolve relative paths before.
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+
+	"github.com/bloom-runtime/bloom/shared/awsconf"
+)
+
+const (
+	// maxRequests bounds the calls at work at once; more are answered SlowDown, which the SDK tries again.
+	maxRequests = 1024
+	// copyBuffer is what one call buffers while it copies a body, in bytes.
+	copyBuffer = 64 << 10
+	// startTimeout bounds how long Open waits for the server.
+	startTimeout = 10 * time.Second
+	// endpoint is the name the server is called by in this process. Nothing resolves it.
+	endpoint = "http://objects.internal"
+)
+
+// Server is a running server. It is safe for concurrent use.
+type Server struct {
+	credentials credentials
+	handler     fasthttp.RequestHandler
+	stop        context.CancelFunc
+	done        chan error
+	once        sync.Once
+	closeErr    error
+}
+
+// Open starts the server over dir, which it creates. The folder holds `buckets/`, one folder a bucket and one file an
+// object, and `credentials.json` (mode 0600), made once. The caller holds the lock of the data folder.
+func Open(dir string) (*Server, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	buckets := filepath.Join(dir, "buckets")
+	if err := os.MkdirAll(buckets, 0o700); err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	creds, err := loadCredentials(filepath.Join(dir, "credentials.json"))
+	if err != nil {
+		return nil, err
+	}
+	store, err := metadata(dir, buckets)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	opts := posix.PosixOpts{
+		// The lock of the data folder keeps every other process away.
+		ForceNoObjLockFile: true,
+		IOBufferSize:       copyBuffer,
+	}
+	opts.SetNewDirPerm(0o700)
+	opts.SetNewFilePerm(0o600)
+	backend, err := posix.New(buckets, store, opts)
+	if err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	s := &Server{credentials: creds, done: make(chan error, 1)}
+	if err := s.start(&durable{Posix: backend, root: buckets}); err != nil {
+		return nil, fmt.Errorf("objects: %w", err)
+	}
+	return s, nil
+}
+
+// metadata keeps what S3 knows of an object beside its bytes in extended attributes, or in files under dir where the file
+// system has none. A folder that began with files stays with files.
+func metadata(dir, buckets string) (meta.MetadataStorer, error) {
+	sidecar := filepath.Join(dir, "sidecar")
+	if _, err := os.Stat(sidecar); errors.Is(err, os.ErrNotExist) {
+		attrs := meta.XattrMeta{}
+		if attrs.Test(buckets) == nil {
+			return attrs, nil
+		}
+		if err := os.Mkdir(sidecar, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return meta.NewSideCar(sidecar)
+}
+
+// start runs the gateway and takes hold of its handler. The gateway insists on a socket and keeps its handler to itself, so
+// it gets a socket in a folder of its own, one call through which brings the handler, and the socket's name is removed:
+// from then on nothing outside this process can reach the server.
+func (s *Server) start(backend *durable) error {
+	tmp, err := os.MkdirTemp("", "bloom-s3-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	socket := filepath.Join(tmp, "s")
+	listening := make(chan struct{})
+	app := make(chan *fiber.App, 1)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	root := auth.Account{Access: s.credentials.AccessKey, Secret: s.credentials.SecretKey, Role: auth.RoleAdmin}
+	cfg := &embedgw.Config{
+		RootUserAccess:    s.credentials.AccessKey,
+		RootUserSecret:    s.credentials.SecretKey,
+		Region:            awsconf.DefaultRegion,
+		Ports:             []string{socket},
+		MaxConnections:    maxRequests,
+		MaxRequests:       maxRequests,
+		MultipartMaxParts: 10000,
+		Quiet:             true,
+		KeepAlive:         true,
+		DisableACLs:       true,
+		IAMService:        auth.NewIAMServiceSingle(root),
+		S3Options: []s3api.Option{
+			s3api.WithOnListen(func() { close(listening) }),
+			s3api.WithRoute(fiber.MethodGet, handlerPath, func(c fiber.Ctx) error {
+				select {
+				case app <- c.App():
+				default:
+				}
+				return c.SendStatus(fiber.StatusNoContent)
+			}),
+		},
+	}
+	go func() { s.done <- embedgw.RunVersityGW(ctx, backend, cfg) }()
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case <-listening:
+	case err := <-s.done:
+		stop()
+		return err
+	case <-timeout.C:
+		stop()
+		return errors.New("the S3 server did not start in time")
+	}
+	if err := callOnce(ctx, socket); err != nil {
+		stop()
+		<-s.done
+		return err
+	}
+	s.handler = (<-app).Handler()
+	return nil
+}
+
+// handlerPath cannot be a bucket: names of buckets have no underscore.
+const handlerPath = "/_handler"
+
+func callOnce(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+handlerPath, nil)
+	if err != nil {
+		return err
+	}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return err
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("the S3 server answered %s to its first request", res.Status)
+	}
+	return nil
+}
+
+// Config reaches the server from this process, with the root credentials and without a socket.
+func (s *Server) Config() aws.Config {
+	return awsconf.Build(awsconf.DefaultRegion, endpoint, s.credentials.AccessKey, s.credentials.SecretKey, "", &client{s.handler})
+}
+
+// Close stops the server. Calls at work are finished first by whoever made them; Close twice is no error.
+func (s *Server) Close() error {
+	s.once.Do(func() {
+		s.stop()
+		s.closeErr = <-s.done
+	})
+	return s.closeErr
+}
