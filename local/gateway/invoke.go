@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/google/uuid"
+
+	"github.com/bloom-runtime/bloom/local/template"
+)
+
+const (
+	// maxCalls bounds the functions under way, those that have outlived their
+	// request too; Lambda's account has the same number.
+	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+	maxCalls = 1_000
+	// gatewayTimeout is how long API Gateway waits for a function.
+	gatewayTimeout = 29 * time.Second
+)
+
+var (
+	errLate       = errors.New("did not answer in time")
+	errManyCalls  = errors.New("has too many calls under way")
+	errLongAnswer = errors.New("answered more than 6 MB")
+)
+
+// function is a Lambda function and its limits.
+type function struct {
+	name    string
+	arn     string
+	handler lambda.Handler
+	timeout time.Duration
+	slots   chan struct{} // nil: no bound of its own
+}
+
+func newFunction(f template.Function, h lambda.Handler) *function {
+	fn := &function{
+		name: f.Name, arn: "arn:aws:lambda:us-east-1:" + accountID + ":function:" + f.Name, handler: h, timeout: f.Timeout,
+	}
+	if f.Concurrency > 0 {
+		fn.slots = make(chan struct{}, f.Concurrency)
+	}
+	return fn
+}
+
+type result struct {
+	payload []byte
+	err     error
+}
+
+// invoke calls a function as Lambda does: it runs on when the client goes away,
+// until its own deadline, and a panic is its error. On errLate it may still be
+// running and using payload; in every other case it has returned.
+func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []byte) ([]byte, error) {
+	if !acquire(g.slots) {
+		return nil, errManyCalls
+	}
+	if f.slots != nil && !acquire(f.slots) {
+		<-g.slots
+		return nil, errManyCalls
+	}
+	wait = min(wait, f.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id, InvokedFunctionArn: f.arn})
+	done := make(chan result, 1)
+	go func() {
+		done <- f.run(ctx, g, payload)
+	}()
+	select {
+	case r := <-done:
+		return r.payload, r.err
+	case <-ctx.Done():
+		select {
+		case r := <-done: // both at once: an answer is better than none
+			return r.payload, r.err
+		default:
+			return nil, errLate
+		}
+	}
+}
+
+func acquire(slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *function) run(ctx context.Context, g *Gateway, payload []byte) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = result{err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+		}
+		if f.slots != nil {
+			<-f.slots
+		}
+		<-g.slots
+	}()
+	answer, err := f.handler.Invoke(ctx, payload)
+	if err == nil && len(answer) > maxPayload {
+		err = errLongAnswer
+	}
+	return result{answer, err}
+}
+
+// forward reads the body, calls the function and passes its answer on.
+func (c *call) forward() *refusal {
+	buffers := bufferPool.Get().(*buffers)
+	body, f := readBody(buffers.body[:0], c.r)
+	buffers.body = body
+	if f != nil {
+		buffers.release()
+		return f
+	}
+	event, f := c.appendEvent(buffers.event[:0], body)
+	buffers.event = event
+	if f != nil {
+		buffers.release()
+		return f
+	}
+	answer, err := c.g.invoke(c.route.function, c.id, min(gatewayTimeout, c.route.Timeout), event)
+	if errors.Is(err, errLate) {
+		buffers.event = nil // the function may be reading it still
+	}
+	if err == nil {
+		err = c.reply(answer)
+	}
+	buffers.release()
+	if err == nil {
+		return nil
+	}
+	c.g.log.Error("function failed", "function", c.route.function.name, "request_id", c.id, "error", err.Error())
+	switch {
+	case errors.Is(err, errLate):
+		return errTimeout
+	case errors.Is(err, errManyCalls):
+		return errBusy
+	}
+	return errFunction
+}
+
+// buffers of one request; large ones are not kept.
+type buffers struct{ body, event []byte }
+
+const keepBuffer = 256 << 10
+
+var bufferPool = sync.Pool{New: func() any { return &buffers{} }}
+
+func (b *buffers) release() {
+	if cap(b.body) > keepBuffer {
+		b.body = nil
+	}
+	if cap(b.event) > keepBuffer {
+		b.event = nil
+	}
+	bufferPool.Put(b)
+}
+
+func newRequestID() string { return uuid.NewString() }
