@@ -50,6 +50,9 @@ func (w *worker) execute(stop, held context.Context, t client.Task, log *slog.Lo
 	ctx, cancel := context.WithCancelCause(held)
 	defer cancel(nil)
 	defer context.AfterFunc(stop, func() { cancel(errStopped) })()
+	if stop.Err() != nil {
+		cancel(errStopped) // AfterFunc's turn may come only after the command began
+	}
 
 	dir, err := os.MkdirTemp("", "bloom-task-")
 	if err != nil {

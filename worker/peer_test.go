@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -69,7 +70,7 @@ func newPeer() *peer {
 func (p *peer) serve(t testing.TB) (url, ca string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(p)
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL, writeCA(t, s)

@@ -317,3 +317,56 @@ func TestSurplusClaims(t *testing.T) {
 		}
 	})
 }
+
+// With a server that answers nothing any more, the worker still ends in time.
+func TestStopWithoutServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, l := newPeer(), &logs{}
+		p.add("x")
+		p.fault = func(op string, n int) fault { return fault{hang: op == "complete" || op == "workers" && n > 1} }
+		w := library(p, l)
+		stop, cancel := context.WithCancel(t.Context())
+		var stopped time.Time
+		time.AfterFunc(5*time.Second, func() {
+			stopped = time.Now()
+			cancel()
+		})
+		if err := w.run(stop); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(stopped); took != stopLimit+offlineLimit {
+			t.Errorf("ended %v after the signal", took)
+		}
+		w.jobs.Wait()
+		if !strings.Contains(l.String(), "not everything could be given back") {
+			t.Errorf("log: %s", l)
+		}
+	})
+}
+
+// A claim that is under way when the worker stops is heard out, and what it
+// brings is given back.
+func TestStopDuringClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, l := newPeer(), &logs{}
+		id := p.add("x")
+		stop, cancel := context.WithCancel(t.Context())
+		p.fault = func(op string, _ int) fault {
+			if op == "claim" {
+				cancel()
+				synctest.Wait()
+			}
+			return fault{}
+		}
+		if err := library(p, l).run(stop); err != nil {
+			t.Error(err)
+		}
+		got := p.task(id)
+		if got.status != "failed" || *got.done.ErrorMessage != "worker stopped" || !got.done.Retryable {
+			t.Errorf("%s %+v\n%s", got.status, got.done, l)
+		}
+		p.check(t)
+	})
+}
