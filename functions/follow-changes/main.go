@@ -1,0 +1,20 @@
+// Command follow-changes is the function behind the table's stream.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bloom-runtime/bloom/shared/dynamo"
+	"github.com/bloom-runtime/bloom/shared/jobs"
+)
+
+func main() {
+	table, err := dynamo.FromEnv(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(jobs.Follow(table))
+}

@@ -1,0 +1,78 @@
+// Package api is the HTTP face of the runtime: one file an operation, each of
+// which decodes its input, makes one call to the domain's store and encodes the
+// answer. An operation is an http.Handler; Entry makes it what a Lambda behind
+// API Gateway runs.
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+)
+
+// Entry is the function that Lambda calls with API Gateway's event.
+type Entry func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
+
+// NewEntry adapts a handler. The path that the handler sees is made anew from the
+// route and its parameters, so that no odd byte in a path can fail to parse;
+// the parameters are its PathValues, decoded.
+func NewEntry(h http.Handler) Entry {
+	adapter := httpadapter.New(withPathValues(h))
+	return func(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		params := make(map[string]string, len(e.PathParameters))
+		for name, v := range e.PathParameters {
+			params[name] = v
+		}
+		e.Path = expand(e.Resource, params)
+		if e.IsBase64Encoded {
+			// The adapter decodes strictly; a body that is no base64 is just an odd body.
+			if _, err := base64.StdEncoding.DecodeString(e.Body); err != nil {
+				e.IsBase64Encoded = false
+			}
+		}
+		return adapter.ProxyWithContext(context.WithValue(ctx, paramsKey{}, params), e)
+	}
+}
+
+type paramsKey struct{}
+
+// expand puts the parameters into the route's path, escaped.
+func expand(resource string, params map[string]string) string {
+	segments := strings.Split(resource, "/")
+	for n, s := range segments {
+		if name, ok := strings.CutPrefix(s, "{"); ok {
+			segments[n] = url.PathEscape(params[strings.TrimRight(name, "+}")])
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+func withPathValues(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		params, _ := r.Context().Value(paramsKey{}).(map[string]string)
+		for name, v := range params {
+			r.SetPathValue(name, v)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// callerOf is who calls, as the authorizer said: the name of the key. Without
+// authentication there is nobody to name.
+func callerOf(ctx context.Context) (actor, requestID string) {
+	actor = "anonymous"
+	gw, ok := core.GetAPIGatewayContextFromContext(ctx)
+	if !ok {
+		return actor, ""
+	}
+	if p, ok := gw.Authorizer["principalId"].(string); ok && p != "" {
+		actor = p
+	}
+	return actor, gw.RequestID
+}

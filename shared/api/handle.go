@@ -1,0 +1,106 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/bloom-runtime/bloom/shared/fault"
+)
+
+// request is what an operation works with.
+type request struct {
+	*http.Request
+	actor     string // who calls, for the audit log
+	requestID string
+}
+
+// response is what an operation answers.
+type response struct {
+	status int
+	body   any
+	next   string // cursor of the next page of a list; "" on its last
+}
+
+// handle makes an operation an http.Handler: errors become the one error shape.
+func handle(operation func(*request) (response, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor, requestID := callerOf(r.Context())
+		resp, err := operation(&request{Request: r, actor: actor, requestID: requestID})
+		if err != nil {
+			resp = failure(err, requestID)
+		}
+		if resp.next != "" {
+			w.Header().Set("Link", nextLink(r, resp.next))
+		}
+		if resp.status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		write(w, resp)
+	})
+}
+
+// retryAfter is how long, in seconds, a caller should wait after a 503.
+const retryAfter = "2"
+
+// nextLink is the Link header of a page, RFC 8288: this request with the cursor.
+func nextLink(r *http.Request, cursor string) string {
+	q := r.URL.Query()
+	q.Set("cursor", cursor)
+	return "<" + r.URL.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
+}
+
+func write(w http.ResponseWriter, resp response) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(resp.body); err != nil { // every body is a struct of ours
+		slog.Error("encode answer", "error", err)
+		http.Error(w, `{"error":"The answer could not be encoded","code":"internal"}`, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(resp.status)
+	_, _ = w.Write(b.Bytes()) // the writer keeps it in memory
+}
+
+type errorBody struct {
+	Error     string              `json:"error"`
+	Code      fault.Code          `json:"code"`
+	RequestID string              `json:"request_id"`
+	Fields    map[string][]string `json:"fields,omitempty"`
+}
+
+// statuses maps error codes to HTTP statuses, in this one place.
+var statuses = map[fault.Code]int{
+	fault.Invalid:     http.StatusBadRequest,
+	fault.NotFound:    http.StatusNotFound,
+	fault.Conflict:    http.StatusConflict,
+	fault.LeaseLost:   http.StatusConflict,
+	fault.TooLarge:    http.StatusRequestEntityTooLarge,
+	fault.NoWorker:    http.StatusServiceUnavailable,
+	fault.Unavailable: http.StatusServiceUnavailable,
+	fault.Internal:    http.StatusInternalServerError,
+}
+
+// failure is the answer for an error. The causes of internal errors and of
+// outages are logged under the request's id and not sent.
+func failure(err error, requestID string) response {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		f = fault.New(fault.Internal, "Something went wrong").Because(err)
+	}
+	if f.Code == fault.Internal || f.Code == fault.Unavailable {
+		slog.Error("request failed", "request_id", requestID, "code", f.Code, "error", err)
+	}
+	message := f.Message
+	if f.Code == fault.Internal {
+		message = "Something went wrong; report the request_id"
+	}
+	return response{status: statuses[f.Code],
+		body: errorBody{Error: message, Code: f.Code, RequestID: requestID, Fields: f.Fields}}
+}

@@ -1,0 +1,33 @@
+package api
+
+// Limits of what clients send. Strings count in bytes of UTF-8; infra/openapi.yaml
+// states the same numbers.
+const (
+	maxPrompt       = 1 << 20
+	maxContextID    = 256
+	maxAgentSlug    = 128
+	maxHints        = 100
+	maxHint         = 1024
+	maxHintsTotal   = 16 << 10
+	maxOutput       = 5 << 20
+	maxErrorMessage = 16 << 10
+	maxArtifactType = 64
+	maxTags         = 50
+	maxTag          = 128
+	maxWorkerName   = 128
+	maxURL          = 2048
+	maxLabels       = 50
+	maxLabel        = 128
+	maxAddresses    = 32
+	maxAddress      = 64
+	maxAdminKey     = 512
+	maxID           = 256
+	maxTTLSeconds   = 3600
+	maxClaims       = 32
+	// maxInline is the longest prompt that is kept in the table: each change of a
+	// task writes the whole item, a unit for every KiB. Longer ones go to the
+	// bucket, and lists show their head.
+	maxInline = 4 << 10
+	// maxAnswer is what a list answers at most; a function may answer 6 MB.
+	maxAnswer = 4 << 20
+)
