@@ -227,10 +227,7 @@ func (c *call) find() *refusal {
 // throttle takes from the plan's bucket, then from the method's.
 func (c *call) throttle() *refusal {
 	if c.g.plan != nil {
-		key := "address " + bucketAddress(c.client)
-		if c.identity != nil {
-			key = "key " + c.identity.usageKey
-		}
+		key := c.bucketKey()
 		if wait, ok := c.g.plan.take(key); !ok {
 			return throttled(c.w, wait)
 		}
@@ -241,6 +238,21 @@ func (c *call) throttle() *refusal {
 		}
 	}
 	return nil
+}
+
+// bucketKey is whose bucket of the plan a request is taken from. API Gateway
+// holds keys only; here open routes and clients without a key are held too, by
+// address, and the open routes apart, so that a busy client does not lose them.
+func (c *call) bucketKey() string {
+	switch {
+	case c.route.Open:
+		return "open " + bucketAddress(c.client)
+	case c.identity != nil && c.identity.usageKey != "":
+		return "key " + c.identity.usageKey
+	case c.identity != nil:
+		return "principal " + c.identity.principal
+	}
+	return "address " + bucketAddress(c.client)
 }
 
 // serveMount counts what the other handler sends, for the log.

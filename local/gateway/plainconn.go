@@ -30,10 +30,9 @@ func (c *plainConn) Write(p []byte) (int, error) {
 		return c.Conn.Write(p)
 	}
 	sentence := "The request is not valid HTTP"
-	switch status {
-	case http.StatusRequestHeaderFieldsTooLarge:
+	if status == http.StatusRequestHeaderFieldsTooLarge {
 		sentence = errHeaderTooLarge.sentence
-	case http.StatusNotImplemented: // an unknown transfer encoding; what the client sent is wrong
+	} else if status >= 500 { // an unknown transfer encoding or version: what the client sent is wrong
 		status = http.StatusBadRequest
 	}
 	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n"

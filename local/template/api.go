@@ -169,12 +169,16 @@ func (b *builder) usagePlan(id string, p props, metadata *node) {
 			stage.fail("Throttle", "is not supported on one machine")
 		}
 	}
-	t := p.object("Throttle")
-	plan := Plan{LogicalID: id, RequestsPerMinute: 60 * t.number("RateLimit", 0, 0, 1e6), Burst: t.integer("BurstLimit", 0, 0, 1_000_000)}
-	t.done()
+	plan := Plan{LogicalID: id}
 	if m := newProps(p.owner, "Metadata.", metadata, p.errs); metadata.get("RequestsPerMinute").kind != absent {
+		p.inert("Throttle")
 		plan.Burst = m.integer("RequestsPerMinute", 0, 1, 100_000_000)
 		plan.RequestsPerMinute = float64(plan.Burst)
+	} else {
+		t := p.object("Throttle")
+		plan.RequestsPerMinute = 60 * t.number("RateLimit", 0, 0, 1e6)
+		plan.Burst = t.integer("BurstLimit", 0, 0, 1_000_000)
+		t.done()
 	}
 	if plan.RequestsPerMinute == 0 || plan.Burst == 0 {
 		b.fail("line %d: %s: a plan without Throttle (RateLimit and BurstLimit above 0) holds nobody back", p.n.line, p.owner)

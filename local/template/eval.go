@@ -109,6 +109,12 @@ func (e *evaluator) ref(arg *node) (*node, error) {
 	if arg.kind != scalar {
 		return nil, fmt.Errorf("a Ref takes one name")
 	}
+	// SAM lets a Ref name what it generates for a resource: Api.Stage.
+	// https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html
+	id, generated, _ := strings.Cut(arg.text, ".")
+	if generated == "Stage" && e.root.get("Resources", id, "Type").text == "AWS::Serverless::Api" {
+		return e.eval(e.root.get("Resources", id, "Properties", "StageName"))
+	}
 	return e.lookup(arg.text, "", arg.line)
 }
 

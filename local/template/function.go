@@ -101,6 +101,7 @@ func (b *builder) stream(f *Function, name string, p props) {
 		TableLogicalID:   p.ref("Stream"),
 		BatchSize:        p.integer("BatchSize", 100, 1, 10_000),
 		Window:           p.seconds("MaximumBatchingWindowInSeconds", 0, 0, 300),
+		TumblingWindow:   p.seconds("TumblingWindowInSeconds", 0, 0, 900),
 		StartingPosition: p.must("StartingPosition", "TRIM_HORIZON", "LATEST"),
 		Retries:          p.integer("MaximumRetryAttempts", -1, -1, 10_000),
 		MaximumRecordAge: p.seconds("MaximumRecordAgeInSeconds", -1, -1, 604_800),

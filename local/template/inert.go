@@ -2,6 +2,7 @@ package template
 
 // inertTypes are resources that exist in the cloud only: rights, names, watches
 // and queues for what failed. Nothing on one machine stands for them.
+// Custom::PerSecond divides by sixty for the usage plan, which see.
 var inertTypes = map[string]bool{
 	"AWS::ApiGateway::Account":                    true,
 	"AWS::ApiGateway::ApiKey":                     true,
@@ -33,6 +34,7 @@ var inertTypes = map[string]bool{
 	"AWS::SQS::QueuePolicy":                       true,
 	"AWS::SecretsManager::RotationSchedule":       true,
 	"AWS::SecretsManager::SecretTargetAttachment": true,
+	"Custom::PerSecond":                           true,
 }
 
 // Properties that are passed over, by the thing that carries them. Lifecycle

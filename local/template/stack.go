@@ -54,6 +54,7 @@ type Stream struct {
 	TableLogicalID          string
 	BatchSize               int
 	Window                  time.Duration // MaximumBatchingWindowInSeconds
+	TumblingWindow          time.Duration // 0 = events without window, state and shard
 	StartingPosition        string        // TRIM_HORIZON or LATEST
 	Filters                 []string      // event patterns, JSON; none = every record
 	Retries                 int           // -1 = until the record is too old

@@ -56,7 +56,7 @@ func TestSchedulesAndStreams(t *testing.T) {
 	f, _ := load(t, nil).Function("SweepFunction")
 	equal(t, "schedules", f.Schedules, []Schedule{{Name: "Tick", Every: time.Minute, Input: `{"a":1}`}})
 	equal(t, "streams", f.Streams, []Stream{{
-		Name: "Changes", TableLogicalID: "Table", BatchSize: 50, Window: time.Second, StartingPosition: "TRIM_HORIZON",
+		Name: "Changes", TableLogicalID: "Table", BatchSize: 50, Window: time.Second, TumblingWindow: time.Minute, StartingPosition: "TRIM_HORIZON",
 		Filters: []string{`{"eventName":["INSERT"]}`}, Retries: 5, MaximumRecordAge: -1, BisectOnError: true,
 		ReportBatchItemFailures: true, OnFailure: "arn:bucket",
 	}})
@@ -224,4 +224,27 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &a [*a, *a]"))
 	f.Add([]byte("Resources: {A: {Type: AWS::Serverless::Function, Properties: !Ref A}}"))
 	f.Fuzz(func(_ *testing.T, src []byte) { _, _ = Parse(src, Options{}) })
+}
+
+// TestTheRealTemplate reads the project's own.
+func TestTheRealTemplate(t *testing.T) {
+	t.Parallel()
+	s, err := Load("../../template.yaml", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.API == nil || s.API.Authorizer == nil || len(s.API.UsagePlans) != 1 || len(s.Tables) != 1 || len(s.Buckets) != 1 {
+		t.Errorf("something is missing: %+v", s)
+	}
+	open := map[string]bool{}
+	for _, f := range s.Functions {
+		for _, r := range f.Routes {
+			if r.Open {
+				open[r.Method+" "+r.Path] = true
+			} else if !r.KeyRequired {
+				t.Errorf("%s %s: without ApiKeyRequired the usage plan does not hold it in the cloud", r.Method, r.Path)
+			}
+		}
+	}
+	equal(t, "open routes", open, map[string]bool{"GET /api/runtime/health": true, "POST /api/runtime/test-connection": true})
 }
