@@ -215,10 +215,12 @@ func TestProgramCapacity(t *testing.T) {
 	for _, id := range ids {
 		p.waitStatus(t, id, "completed")
 	}
-	if p.most != 3 { // claims beyond the capacity are reported by the peer
+	w.stop(t, p) // claims beyond the capacity are reported by the peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.most != 3 {
 		t.Errorf("at most %d at a time", p.most)
 	}
-	w.stop(t, p)
 }
 
 func TestProgramHeartbeats(t *testing.T) {
