@@ -61,6 +61,7 @@ func (d *Dir) Close() error {
 func makeDir(path string) error {
 	err := os.MkdirAll(path, 0o700)
 	if err == nil {
+		spread(path)
 		return nil
 	}
 	if errors.Is(err, syscall.ENOTDIR) || isFile(path) {
