@@ -102,21 +102,12 @@ func environment(opts Options) []string {
 
 // start runs the program on an address and waits for its line "ready https://…".
 func (s *Stack) start(address string) error {
-	path, err := Build("./local")
-	if err != nil {
-		return err
-	}
-	root, err := Root()
-	if err != nil {
-		return err
-	}
 	ready := newAwait()
-	s.proc, err = run(command{path, s.arguments(address), s.env, root}, s.logPath(), func(line string) {
-		ready.see(line, strings.HasPrefix(line, "ready "))
-	})
+	proc, err := s.run(address, func(line string) { ready.see(line, strings.HasPrefix(line, "ready ")) })
 	if err != nil {
 		return err
 	}
+	s.proc = proc
 	line, err := ready.wait(s.proc, "the stack")
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(s.logPath(), 30))
@@ -125,6 +116,19 @@ func (s *Stack) start(address string) error {
 		return err
 	}
 	return s.trust()
+}
+
+// run starts the program in the module's folder, where it finds template.yaml.
+func (s *Stack) run(address string, onLine func(string)) (*process, error) {
+	path, err := Build("./local")
+	if err != nil {
+		return nil, err
+	}
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	return run(command{path, s.arguments(address), s.env, root}, s.logPath(), onLine)
 }
 
 func (s *Stack) arguments(address string) []string {
@@ -224,10 +228,33 @@ func (s *Stack) Restart(t testing.TB) {
 	if s.Running() {
 		t.Fatal("the stack still runs")
 	}
-	if err := s.start(strings.TrimPrefix(s.URL, "https://")); err != nil {
+	if err := s.start(s.address()); err != nil {
 		t.Fatalf("restart: %v", err)
 	}
 }
+
+// KillWhileStarting starts the stopped or running program on an empty data folder
+// the first time, on what it left there afterwards, and kills it after a while,
+// ready or not.
+func (s *Stack) KillWhileStarting(t testing.TB, after time.Duration) {
+	t.Helper()
+	if s.Running() {
+		s.Kill9(t)
+		if err := os.RemoveAll(s.Data); err != nil {
+			t.Fatal(err)
+		}
+		s.http = nil // there will be another certificate
+	}
+	p, err := s.run(s.address(), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(after)
+	_ = p.signal(syscall.SIGKILL) // "killed" is the only way this ends
+}
+
+// address is the host and port of the stack.
+func (s *Stack) address() string { return strings.TrimPrefix(s.URL, "https://") }
 
 // Log returns the end of what the program printed.
 func (s *Stack) Log() string { return tail(s.logPath(), 200) }
