@@ -1,0 +1,164 @@
+package expr
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+// step is one element of a document path: a name, which may be a placeholder, or the index of a list's element.
+type step struct {
+	name  string
+	index int // noIndex for a name
+}
+
+const noIndex = -1
+
+func (s step) isIndex() bool { return s.index != noIndex }
+
+// isRef tells whether the step is a placeholder. The grammar lets :value stand here too; it is then a name that no
+// request can define.
+func (s step) isRef() bool { return s.name != "" && (s.name[0] == '#' || s.name[0] == ':') }
+
+// path is a document path such as a.#b[1]; its first step is a name.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.Attributes.html
+type path struct {
+	steps []step
+	refs  bool // some step is a placeholder
+}
+
+// resolve replaces the placeholders; undefined ones stay as they are (Check has refused them).
+func (p path) resolve(a Args) []step {
+	if !p.refs {
+		return p.steps
+	}
+	steps := make([]step, len(p.steps))
+	for i, s := range p.steps {
+		if s.isRef() {
+			if name, ok := a.Names[s.name]; ok {
+				s.name = name
+			}
+		}
+		steps[i] = s
+	}
+	return steps
+}
+
+// top gives the name of the top-level attribute.
+func (p path) top(a Args) string {
+	s := p.steps[0]
+	if s.isRef() {
+		if name, ok := a.Names[s.name]; ok {
+			return name
+		}
+	}
+	return s.name
+}
+
+// undefined finds the first placeholder without a definition.
+func (p path) undefined(a Args) error {
+	if !p.refs {
+		return nil
+	}
+	for _, s := range p.steps {
+		if s.isRef() {
+			if _, ok := a.Names[s.name]; !ok {
+				return flaw("An expression attribute name used in the document path is not defined; attribute name: " + s.name)
+			}
+		}
+	}
+	return nil
+}
+
+// find gives the value at the path, the zero Value if there is none.
+func (p path) find(item value.Item, a Args) value.Value {
+	v := item[p.top(a)]
+	if len(p.steps) == 1 {
+		return v
+	}
+	return descend(v, p.resolve(a)[1:])
+}
+
+func descend(v value.Value, steps []step) value.Value {
+	for _, s := range steps {
+		if s.isIndex() {
+			list := v.List()
+			if s.index >= len(list) {
+				return value.Value{}
+			}
+			v = list[s.index]
+		} else {
+			v = v.Map()[s.name]
+		}
+	}
+	return v
+}
+
+// pathText writes resolved steps as AWS's messages do: [a, b, [1]].
+func pathText(steps []step) string {
+	texts := make([]string, len(steps))
+	for i, s := range steps {
+		texts[i] = s.name
+		if s.isIndex() {
+			texts[i] = "[" + strconv.Itoa(s.index) + "]"
+		}
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+// checkOverlap refuses paths of which one lies within another, or two that take the same value for a map and for a list.
+func checkOverlap(paths [][]step) error {
+	var conflict error
+	for i, later := range paths {
+		for _, earlier := range paths[:i] {
+			switch relate(earlier, later) {
+			case overlapping:
+				return flaw(pathsText("overlap", earlier, later))
+			case conflicting:
+				if conflict == nil {
+					conflict = flaw(pathsText("conflict", earlier, later))
+				}
+			}
+		}
+	}
+	return conflict
+}
+
+func pathsText(verb string, one, two []step) string {
+	return "Two document paths " + verb + " with each other; must remove or rewrite one of these paths; path one: " +
+		pathText(one) + ", path two: " + pathText(two)
+}
+
+type relation uint8
+
+const (
+	apart relation = iota
+	overlapping
+	conflicting
+)
+
+func relate(a, b []step) relation {
+	for i := 0; i < len(a) && i < len(b); i++ {
+		if a[i].isIndex() != b[i].isIndex() {
+			return conflicting
+		}
+		if a[i] != b[i] {
+			return apart
+		}
+	}
+	return overlapping
+}
+
+// topLevels gives the top-level attributes of paths, each once, in their order.
+func topLevels(paths []path, a Args) []string {
+	names := make([]string, 0, len(paths))
+	seen := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		if name := p.top(a); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,240 @@
+package expr
+
+import "github.com/bloom-runtime/bloom/local/dynamodb/value"
+
+// Update is a parsed UpdateExpression.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
+type Update struct {
+	actions []action
+	paths   []path // of the actions
+	nested  bool   // some path is longer than one step
+	usage   Usage
+}
+
+type verb uint8
+
+const (
+	set verb = iota
+	remove
+	add
+	del
+)
+
+var verbNames = [...]string{set: "SET", remove: "REMOVE", add: "ADD", del: "DELETE"}
+
+// action is one change: SET path = source, REMOVE path, ADD path :value, DELETE path :value.
+type action struct {
+	verb   verb
+	path   path
+	source source // of SET
+	value  string // of ADD and DELETE
+}
+
+// source is the right-hand side of a SET: an operand, or two with + or - between them.
+type source struct {
+	operator string // "", "+" or "-"
+	operands []operand
+}
+
+// ParseUpdate parses an UpdateExpression:
+//
+//	update = { SET path "=" source { "," … } | REMOVE path { "," … } | ADD path :value { "," … } | DELETE path :value { "," … } }
+//
+// with each section at most once, in any order.
+func ParseUpdate(src string) (*Update, error) {
+	p := newParser(src)
+	p.inUpdate = true
+	u := &Update{}
+	p.sections(u)
+	if err := p.finish(); err != nil {
+		return nil, UpdateExpression.refuse(err)
+	}
+	u.usage = p.usage
+	for _, act := range u.actions {
+		u.paths = append(u.paths, act.path)
+		u.nested = u.nested || len(act.path.steps) > 1
+	}
+	return u, nil
+}
+
+func (p *parser) sections(u *Update) {
+	var seen [len(verbNames)]bool
+	for first := true; p.err == nil && (first || p.token().kind != tokEOF); first = false {
+		v, ok := p.verb()
+		if !ok {
+			p.fail()
+			return
+		}
+		if seen[v] {
+			p.note(flawSection, flaw("The \""+verbNames[v]+"\" section can only be used once in an update expression;"))
+		}
+		seen[v] = true
+		u.actions = append(u.actions, p.action(v))
+		for p.accept(",") {
+			u.actions = append(u.actions, p.action(v))
+		}
+	}
+}
+
+func (p *parser) verb() (verb, bool) {
+	for v, name := range verbNames {
+		if p.accept(name) {
+			return verb(v), true
+		}
+	}
+	return 0, false
+}
+
+func (p *parser) action(v verb) action {
+	act := action{verb: v, path: p.path()}
+	switch v {
+	case set:
+		p.expect("=")
+		act.source = p.source()
+	case add, del:
+		act.value = p.valueRef()
+	}
+	return act
+}
+
+// source reads operand [ (+|-) operand ], which may stand in parentheses.
+func (p *parser) source() source {
+	s, _ := p.sourceIn()
+	return s
+}
+
+func (p *parser) sourceIn() (s source, parentheses bool) {
+	if p.accept("(") {
+		s, parentheses = p.sourceIn()
+		if parentheses {
+			p.redundant()
+		}
+		p.expect(")")
+		if s.operator != "" {
+			return s, true
+		}
+		parentheses = true
+	} else {
+		s = source{operands: []operand{p.bareOperand()}}
+	}
+	if sign := p.token(); p.err == nil && (sign.is("+") || sign.is("-")) {
+		p.next()
+		p.countOperator()
+		s = source{operator: sign.word, operands: append(s.operands, p.operand())}
+		p.checkUse(s.operands...)
+		return s, false
+	}
+	return s, parentheses
+}
+
+// Uses names the placeholders in u.
+func (u *Update) Uses() Usage { return u.usage }
+
+// TopLevel gives the top-level attributes that u writes, each once.
+func (u *Update) TopLevel(a Args) []string { return topLevels(u.paths, a) }
+
+// Touched gives those parts of an item that u writes, for UPDATED_OLD (of the old item) and UPDATED_NEW (of the new);
+// it is empty when the item has none of them, and never nil.
+func (u *Update) Touched(item value.Item, a Args) value.Item { return project(item, u.paths, a) }
+
+// Check finds undefined placeholders, paths that overlap, wrong numbers of operands, and operands whose type cannot be
+// right for any item.
+func (u *Update) Check(a Args) error {
+	return UpdateExpression.refuse(u.check(a))
+}
+
+func (u *Update) check(a Args) error {
+	if err := u.checkDefined(a); err != nil {
+		return err
+	}
+	if len(u.paths) > 1 {
+		resolved := make([][]step, len(u.paths))
+		for i, p := range u.paths {
+			resolved[i] = p.resolve(a)
+		}
+		if err := checkOverlap(resolved); err != nil {
+			return err
+		}
+	}
+	for _, act := range u.actions {
+		if err := act.checkOperand(a); err != nil {
+			return err
+		}
+	}
+	for _, act := range u.actions {
+		if err := act.source.check(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *Update) checkDefined(a Args) error {
+	for _, act := range u.actions {
+		if err := act.path.undefined(a); err != nil {
+			return err
+		}
+		if err := firstUndefined(act.source.operands, a); err != nil {
+			return err
+		}
+		if act.value != "" {
+			if err := (operand{value: act.value}).undefined(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// typeWords are the names of types in the messages of ADD and DELETE.
+var typeWords = map[value.Kind]string{
+	value.S: "STRING", value.N: "NUMBER", value.B: "BINARY", value.BOOL: "BOOLEAN", value.NULL: "NULL", value.L: "LIST", value.M: "MAP",
+}
+
+// checkOperand demands a number or set for ADD, a set for DELETE.
+func (act action) checkOperand(a Args) error {
+	if act.verb != add && act.verb != del {
+		return nil
+	}
+	v := a.Values[act.value]
+	if v.IsSet() || act.verb == add && v.Kind() == value.N {
+		return nil
+	}
+	name := verbNames[act.verb]
+	return flaw("Incorrect operand type for operator or function; operator: " + name + ", operand type: " + typeWords[v.Kind()] +
+		", typeSet: ALLOWED_FOR_" + name + "_OPERAND")
+}
+
+func (s source) check(a Args) error {
+	err := checkOperandCalls(s.operands, func(c *call) error { return c.checkUpdate(a) })
+	if err != nil || s.operator == "" {
+		return err
+	}
+	return checkValueKinds(s.operator, s.operands, value.N, a)
+}
+
+func (c *call) checkUpdate(a Args) error {
+	if err := c.checkCount(); err != nil {
+		return err
+	}
+	if c.name == "list_append" {
+		return checkValueKinds(c.name, c.args, value.L, a)
+	}
+	if err := c.checkPath(); err != nil {
+		return err
+	}
+	return checkDistinct(c.name, c.args, a)
+}
+
+// checkValueKinds demands that those of the operands that are a :value be of the kind.
+func checkValueKinds(operator string, operands []operand, want value.Kind, a Args) error {
+	for _, o := range operands {
+		if o.value == "" {
+			continue
+		}
+		if kind := o.kind(a); kind != want {
+			return wrongType(operator, kind.String())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,243 @@
+package expr
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+// Apply gives the item after the update. Every right-hand side sees old, which stays as it is and shares with the new item
+// what was not touched. For an item that does not exist yet old is its key. Check must have passed with a. The errors
+// are ValidationExceptions for what does not fit the item: attributes that are missing or of the wrong type, paths that
+// lead nowhere, numbers out of range.
+func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
+	edits := make([]edit, len(u.actions))
+	for i, act := range u.actions {
+		edits[i] = edit{action: act, operand: a.Values[act.value], at: 1}
+		if act.verb != set {
+			continue
+		}
+		v, err := act.source.eval(evaluator{item: old, args: a})
+		if err != nil {
+			return nil, err
+		}
+		edits[i].operand = v
+	}
+	for i, act := range u.actions {
+		edits[i].steps = act.path.resolve(a)
+	}
+	if old == nil {
+		old = value.Item{}
+	}
+	return editFields(old, edits, 0)
+}
+
+// eval computes the right-hand side of a SET.
+func (s source) eval(e evaluator) (value.Value, error) {
+	first, err := e.source(s.operands[0])
+	if err != nil || s.operator == "" {
+		return first, err
+	}
+	second, err := e.source(s.operands[1])
+	if err != nil {
+		return value.Value{}, err
+	}
+	if first.Kind() != value.N || second.Kind() != value.N {
+		return value.Value{}, errOperandType
+	}
+	compute := value.Number.Add
+	if s.operator == "-" {
+		compute = value.Number.Sub
+	}
+	result, err := compute(first.Number(), second.Number())
+	if err != nil {
+		return value.Value{}, err
+	}
+	return value.Numeric(result), nil
+}
+
+// source gives the value of an operand of SET, which must exist.
+func (e evaluator) source(o operand) (value.Value, error) {
+	if o.call != nil {
+		return e.updateCall(o.call)
+	}
+	v := e.operand(o)
+	if v.IsZero() {
+		return v, errNoAttribute
+	}
+	return v, nil
+}
+
+func (e evaluator) updateCall(c *call) (value.Value, error) {
+	if c.name == "if_not_exists" {
+		if v := e.operand(c.args[0]); !v.IsZero() {
+			return v, nil
+		}
+		return e.source(c.args[1])
+	}
+	var joined []value.Value
+	for _, arg := range c.args {
+		v, err := e.source(arg)
+		if err != nil {
+			return value.Value{}, err
+		}
+		if v.Kind() != value.L {
+			return value.Value{}, errOperandType
+		}
+		joined = append(joined, v.List()...)
+	}
+	return value.List(joined), nil
+}
+
+// edit is an action on its way down the path.
+type edit struct {
+	action
+	steps   []step
+	operand value.Value // what to set, add or delete
+	at      int
+}
+
+// editFields applies the edits to a map, whose own path has depth steps, and gives the changed copy.
+func editFields(fields value.Item, edits []edit, depth int) (value.Item, error) {
+	result := maps.Clone(fields)
+	err := forEachStep(edits, depth, func(s step, group []edit) error {
+		if s.isIndex() {
+			return errUpdatePath
+		}
+		v, err := editValue(fields[s.name], group, depth+1)
+		if err != nil {
+			return err
+		}
+		if v.IsZero() {
+			delete(result, s.name)
+		} else {
+			result[s.name] = v
+		}
+		return nil
+	})
+	return result, err
+}
+
+// editList is editFields for a list. Indexes are those of the list before the update; new elements go to its end, in the
+// order of their indexes.
+func editList(list []value.Value, edits []edit, depth int) ([]value.Value, error) {
+	result := slices.Clone(list)
+	added := map[int]value.Value{}
+	err := forEachStep(edits, depth, func(s step, group []edit) error {
+		if !s.isIndex() {
+			return errUpdatePath
+		}
+		if s.index < len(list) {
+			v, err := editValue(list[s.index], group, depth+1)
+			result[s.index] = v
+			return err
+		}
+		v, err := editValue(value.Value{}, group, depth+1)
+		added[s.index] = v
+		return err
+	})
+	for _, index := range slices.Sorted(maps.Keys(added)) {
+		result = append(result, added[index])
+	}
+	return slices.DeleteFunc(result, value.Value.IsZero), err
+}
+
+// forEachStep calls visit for each distinct step at the depth with the edits that pass through it.
+func forEachStep(edits []edit, depth int, visit func(step, []edit) error) error {
+	if len(edits) == 1 {
+		return visit(edits[0].steps[depth], edits)
+	}
+	done := make(map[step]bool, len(edits))
+	for i, e := range edits {
+		s := e.steps[depth]
+		if done[s] {
+			continue
+		}
+		done[s] = true
+		var group []edit
+		for _, other := range edits[i:] {
+			if other.steps[depth] == s {
+				group = append(group, other)
+			}
+		}
+		if err := visit(s, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// editValue applies the edits to the value that their first depth steps lead to; the zero Value stands for none, before
+// and after.
+func editValue(v value.Value, edits []edit, depth int) (value.Value, error) {
+	if len(edits[0].steps) == depth {
+		return edits[0].apply(v, depth)
+	}
+	if slices.ContainsFunc(edits, func(e edit) bool { return len(e.steps) == depth }) {
+		return value.Value{}, errUpdatePath
+	}
+	switch v.Kind() {
+	case value.M:
+		fields, err := editFields(v.Map(), edits, depth)
+		if fields == nil {
+			fields = value.Item{}
+		}
+		return value.Map(fields), err
+	case value.L:
+		list, err := editList(v.List(), edits, depth)
+		return value.List(list), err
+	}
+	return value.Value{}, errUpdatePath
+}
+
+// apply does the action at the end of the path.
+func (e edit) apply(v value.Value, depth int) (value.Value, error) {
+	switch e.verb {
+	case remove:
+		return value.Value{}, nil
+	case add:
+		return e.add(v)
+	case del:
+		return e.delete(v)
+	}
+	if depth-1+e.operand.Levels() > value.MaxLevels {
+		return value.Value{}, errNesting
+	}
+	return e.operand, nil
+}
+
+// add adds a number, from 0 where there is none, or the members of a set.
+func (e edit) add(v value.Value) (value.Value, error) {
+	switch {
+	case v.IsZero():
+		return e.operand, nil
+	case v.Kind() != e.operand.Kind():
+		return value.Value{}, errOperandType
+	case v.Kind() == value.N:
+		sum, err := v.Number().Add(e.operand.Number())
+		return value.Numeric(sum), err
+	}
+	return value.Set(v.Kind(), slices.Concat(v.Members(), e.operand.Members())), nil
+}
+
+// delete takes members out of a set; nothing is left of a set without members.
+func (e edit) delete(v value.Value) (value.Value, error) {
+	if v.IsZero() {
+		return v, nil
+	}
+	if v.Kind() != e.operand.Kind() {
+		return value.Value{}, errOperandType
+	}
+	gone := make(map[string]bool, len(e.operand.Members()))
+	for _, m := range e.operand.Members() {
+		gone[m] = true
+	}
+	left := make([]string, 0, len(v.Members()))
+	for _, m := range v.Members() {
+		if !gone[m] {
+			left = append(left, m)
+		}
+	}
+	return value.Set(v.Kind(), left), nil
+}
