@@ -69,6 +69,15 @@ func StartFunction(path string, env []string) (*Function, error) {
 	return f, nil
 }
 
+// FunctionEnv is the environment that the template gives to every function, with
+// one server at endpoint in place of all of AWS.
+func FunctionEnv(endpoint, table string) []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + endpoint, "TABLE_NAME=" + table, "PARTITIONS=2", "RETENTION_DAYS=90",
+		"BUCKET_NAME=bloom", "MEMBRIDGE_SECRET=membridge", "RUNTIME_API_KEY_SECRET=runtime-api-key",
+	}
+}
+
 func (f *Function) awaitPoll() error {
 	select {
 	case <-f.polled:

@@ -1,0 +1,130 @@
+// Bench measures the started stack over HTTPS and prints a Markdown table. The
+// floor beside it is what the same client reaches, in the same run, on a server
+// that does nothing.
+//
+//	go run ./local/bench [-seconds 10] [-profile cpu.pprof]
+//
+// It judges nothing: figures that are asked for stand beside those measured.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/bloom-runtime/bloom/local/stacktest"
+)
+
+// stored is how many tasks lie in the table for the second part.
+const stored = 20_000
+
+// concurrency lists the numbers of clients that are measured.
+var concurrency = []int{8, 32}
+
+func main() {
+	seconds := flag.Int("seconds", 10, "how long each part is measured")
+	profile := flag.String("profile", "", "write a CPU profile of the stack under 8 clients to this file")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	b := bench{part: time.Duration(*seconds) * time.Second, profile: *profile}
+	err := b.run(ctx)
+	stacktest.RemoveBuilds()
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// bench is one run: how long a part is measured, and what was found.
+type bench struct {
+	part    time.Duration
+	profile string // "" = none
+
+	floors map[int][]float64 // requests/s by clients: before and after
+	empty  map[int]figures   // lifecycles on a fresh stack
+	full   map[int]figures   // lifecycles with many tasks stored
+	memory int64             // most bytes resident
+}
+
+func (b *bench) run(ctx context.Context) error {
+	b.floors, b.empty, b.full = map[int][]float64{}, map[int]figures{}, map[int]figures{}
+	fmt.Println(machine())
+	if err := b.floor(ctx); err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	if err := b.stack(ctx); err != nil {
+		return fmt.Errorf("stack: %w", err)
+	}
+	if err := b.floor(ctx); err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	b.print()
+	functions, err := measureFunctions(ctx)
+	if err != nil {
+		return fmt.Errorf("functions: %w", err)
+	}
+	printFunctions(functions)
+	return nil
+}
+
+// stack measures lifecycles on a fresh stack, then with many tasks stored.
+func (b *bench) stack(ctx context.Context) error {
+	opts := stacktest.Options{Parameters: map[string]string{"ClientRequestsPerMinute": "60000000"}}
+	var pprof string
+	if b.profile != "" {
+		pprof = freeAddress()
+		opts.Env = append(opts.Env, "BLOOM_PPROF="+pprof)
+	}
+	s, err := stacktest.Launch(opts)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if b.profile != "" {
+		go saveProfile(ctx, pprof, b.profile, b.part)
+	}
+	if err := b.lifecycles(ctx, s.Client(), b.empty); err != nil {
+		return fmt.Errorf("%w\n%s", err, s.Log())
+	}
+	if err := store(ctx, s.Client(), stored); err != nil {
+		return fmt.Errorf("%w\n%s", err, s.Log())
+	}
+	if err := b.lifecycles(ctx, s.Client(), b.full); err != nil {
+		return fmt.Errorf("%w\n%s", err, s.Log())
+	}
+	if b.memory, err = stacktest.PeakMemory(s.PID()); err != nil {
+		return err
+	}
+	return s.Terminate()
+}
+
+func (b *bench) lifecycles(ctx context.Context, c *stacktest.Client, into map[int]figures) error {
+	for _, n := range concurrency {
+		work, err := lifecycle(ctx, c, n)
+		if err != nil {
+			return err
+		}
+		if into[n], err = measure(ctx, n, b.part, work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// print shows the table of lifecycles.
+func (b *bench) print() {
+	fmt.Printf("\n| clients | lifecycles/s | p50 | p99 | of the floor | floor, requests/s | with %d stored | p99 |\n", stored)
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, n := range concurrency {
+		e, f := b.empty[n], b.full[n]
+		floor := mean(b.floors[n])
+		fmt.Printf("| %d | %.0f | %s | %s | %.3f | %.0f (%.0f, %.0f) | %.0f (%+.1f %%) | %s |\n", n, e.rate, ms(e.p50), ms(e.p99),
+			4*e.rate/floor, floor, b.floors[n][0], b.floors[n][1], f.rate, 100*(f.rate/e.rate-1), ms(f.p99))
+	}
+	fmt.Printf("| asked | | | ≤ 30, ≤ 90 ms | ≥ 0.12 | | within 10 %% | |\n")
+	fmt.Printf("\nMost memory the stack took: %d MB (asked: ≤ 300 MB).\n", b.memory>>20)
+}
