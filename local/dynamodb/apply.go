@@ -1,0 +1,71 @@
+package dynamodb
+
+import (
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+// apply writes a change that was evaluated: the item, its entries in indexes,
+// its stream record. A change that leaves the item as it was writes nothing and,
+// as in AWS, makes no record.
+func (w *writer) apply(c *change) {
+	if c.kind == changeCheck || c.old == nil && c.new == nil {
+		return
+	}
+	if c.old != nil && c.new != nil && value.EqualItems(c.old, c.new) {
+		return
+	}
+	t := w.catalog.byID[c.table.ID]
+	before, _ := w.items.get(c.key) // evaluate loaded it
+	var stored []byte
+	if c.new == nil {
+		w.batch.Delete(c.key)
+	} else {
+		if stored = c.stored; stored == nil {
+			stored = value.AppendStored(nil, c.new)
+		}
+		w.batch.Set(c.key, stored)
+	}
+	for _, ix := range t.Indexes {
+		w.applyIndex(t, ix, c, stored)
+	}
+	if st := t.stream; st != nil && st.Ended == 0 {
+		w.record = st.appendRecord(w.record[:0], w.now, c.keys, before.stored, stored)
+		w.key = recordKey(w.key[:0], st.ID, w.nextSequence())
+		w.batch.Set(w.key, w.record)
+	}
+	w.items.put(string(c.key), state{item: c.new, stored: stored})
+}
+
+// applyIndex brings one index up to date.
+func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
+	was, is := ix.has(c.old), ix.has(c.new)
+	if !was && !is {
+		return
+	}
+	same := was && is && sameAttrs(&ix.Key, c.old, c.new)
+	if same && ix.sameEntry(c.old, c.new) {
+		return
+	}
+	if was && !same {
+		w.key = t.entryKey(w.key[:0], ix, c.old)
+		w.batch.Delete(w.key)
+	}
+	if is {
+		entry := stored
+		if ix.projected != nil {
+			entry = value.AppendStored(nil, ix.project(c.new))
+		}
+		w.key = t.entryKey(w.key[:0], ix, c.new)
+		w.batch.Set(w.key, entry)
+	}
+}
+
+func sameAttrs(k *keySchema, a, b value.Item) bool {
+	return value.Equal(a[k.Hash.Name], b[k.Hash.Name]) && (k.Range == nil || value.Equal(a[k.Range.Name], b[k.Range.Name]))
+}
+
+// nextSequence gives a number greater than all before, at or after now.
+func (w *writer) nextSequence() uint64 {
+	w.seq = max(w.seq+1, sequenceAt(w.now))
+	return w.seq
+}

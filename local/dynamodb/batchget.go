@@ -1,0 +1,250 @@
+package dynamodb
+
+import (
+	"context"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
+)
+
+// Limits of BatchGetItem.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+const (
+	maxBatchKeys  = 100
+	maxBatchBytes = 16 << 20
+)
+
+// keysParams are the keys wanted from one table.
+type keysParams struct {
+	table      string
+	keys       [][]byte // JSON
+	exprs      exprParams
+	consistent bool
+}
+
+type batchGetParams struct {
+	tables   []*keysParams
+	consumed string
+}
+
+func readBatchGet(body []byte) (*batchGetParams, error) {
+	p := &batchGetParams{}
+	d := wire.New(body)
+	err := d.Document(func(name string) error {
+		switch name {
+		case "RequestItems":
+			return d.Object(func(table string) error {
+				k := &keysParams{table: table}
+				p.tables = append(p.tables, k)
+				return k.read(d)
+			})
+		case "ReturnConsumedCapacity":
+			return d.String(&p.consumed)
+		}
+		return d.Skip()
+	})
+	return p, err
+}
+
+func (k *keysParams) read(d *wire.Decoder) error {
+	return d.Object(func(name string) error {
+		switch name {
+		case "Keys":
+			return d.Array(func() error {
+				raw, err := d.Raw()
+				k.keys = append(k.keys, raw)
+				return err
+			})
+		case "ConsistentRead":
+			return d.Bool(&k.consistent)
+		}
+		ok, err := k.exprs.member(d, name)
+		if !ok {
+			return d.Skip()
+		}
+		return err
+	})
+}
+
+func (p *batchGetParams) validate() error {
+	if len(p.tables) == 0 {
+		return invalid("The requestItems parameter is required for BatchGetItem")
+	}
+	var c constraints
+	c.consumedCapacity(p.consumed)
+	if err := c.err(); err != nil {
+		return err
+	}
+	n := 0
+	for _, k := range p.tables {
+		switch {
+		case len(k.keys) > maxBatchKeys:
+			return invalid("1 validation error detected: Value at 'RequestItems.%s.member.Keys' failed to satisfy constraint: Member must have length less than or equal to %d", k.table, maxBatchKeys)
+		case len(k.keys) == 0:
+			return invalid("1 validation error detected: Value at 'RequestItems.%s.member.Keys' failed to satisfy constraint: Member must have length greater than or equal to 1", k.table)
+		}
+		if n += len(k.keys); n > maxBatchKeys {
+			return invalid("Too many items requested for the BatchGetItem call")
+		}
+	}
+	return nil
+}
+
+// keysOf is the work on one table.
+type keysOf struct {
+	params     *keysParams
+	table      *table
+	keys       [][]byte // in the store
+	projection *expr.Projection
+	args       expr.Args
+}
+
+func (s *Server) prepareKeys(c *catalog, k *keysParams) (*keysOf, error) {
+	e, err := s.parse(&k.exprs, expr.ProjectionExpression)
+	if err != nil {
+		return nil, err
+	}
+	name, err := tableName(&k.table)
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.table(name)
+	if err != nil {
+		return nil, err
+	}
+	w := &keysOf{params: k, table: t, projection: e.projection, args: e.args}
+	seen := make(map[string]bool, len(k.keys))
+	for _, raw := range k.keys {
+		key, err := value.ParseItem(raw)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.checkKey(key); err != nil {
+			return nil, err
+		}
+		at := t.itemKey(nil, key)
+		if seen[string(at)] {
+			return nil, invalid("Provided list of item keys contains duplicates")
+		}
+		seen[string(at)] = true
+		w.keys = append(w.keys, at)
+	}
+	return w, nil
+}
+
+// batchGetItem answers what fits into 16 MB; the rest is unprocessed.
+func (s *Server) batchGetItem(ctx context.Context, body []byte) ([]byte, error) {
+	p, err := readBatchGet(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	c := s.catalog.Load()
+	work := make([]*keysOf, len(p.tables))
+	for i, k := range p.tables {
+		if work[i], err = s.prepareKeys(c, k); err != nil {
+			return nil, err
+		}
+	}
+	view := s.store.View()
+	defer view.Release()
+	b := batchRead{view: view, used: capacities{}}
+	b.responses, b.unprocessed = wire.Begin(make([]byte, 0, 1024)), wire.Begin(nil)
+	for _, w := range work {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := b.read(w); err != nil {
+			return nil, err
+		}
+	}
+	return b.answer(p.consumed), nil
+}
+
+// batchRead collects the answer.
+type batchRead struct {
+	view                   *store.View
+	size                   int // bytes of items so far
+	responses, unprocessed wire.Object
+	used                   capacities
+}
+
+func (b *batchRead) read(w *keysOf) error {
+	b.responses.Name(w.params.table)
+	b.responses.Buf = append(b.responses.Buf, '[')
+	first := true
+	factor := consistency(w.params.consistent)
+	for i, key := range w.keys {
+		if b.size >= maxBatchBytes {
+			b.leave(w.params, i)
+			break
+		}
+		g := get{table: w.table, key: key, projection: w.projection, args: w.args}
+		item, err := g.read(b.view)
+		if err != nil {
+			return err
+		}
+		size := value.Size(item)
+		b.size += size
+		b.used.of(w.table.Name).table += factor.units(size)
+		if item == nil {
+			continue
+		}
+		if !first {
+			b.responses.Buf = append(b.responses.Buf, ',')
+		}
+		first = false
+		b.responses.Buf = value.AppendItem(b.responses.Buf, g.project(item))
+	}
+	b.responses.Buf = append(b.responses.Buf, ']')
+	return nil
+}
+
+// leave puts the keys from number i on among the unprocessed ones, in the shape
+// of a request.
+func (b *batchRead) leave(k *keysParams, i int) {
+	b.unprocessed.Name(k.table)
+	o := wire.Begin(b.unprocessed.Buf)
+	o.Name("Keys")
+	for j, raw := range k.keys[i:] {
+		sep := byte(',')
+		if j == 0 {
+			sep = '['
+		}
+		o.Buf = append(append(o.Buf, sep), raw...)
+	}
+	o.Buf = append(o.Buf, ']')
+	if k.consistent {
+		o.Name("ConsistentRead")
+		o.Buf = append(o.Buf, "true"...)
+	}
+	if k.exprs.projection != nil {
+		o.String("ProjectionExpression", *k.exprs.projection)
+	}
+	if k.exprs.names != nil {
+		o.Name("ExpressionAttributeNames")
+		names := wire.Begin(o.Buf)
+		for placeholder, name := range k.exprs.names {
+			names.String(placeholder, name)
+		}
+		o.Buf = names.End()
+	}
+	b.unprocessed.Buf = o.End()
+}
+
+func (b *batchRead) answer(consumed string) []byte {
+	o := wire.Begin(make([]byte, 0, len(b.responses.Buf)+len(b.unprocessed.Buf)+128))
+	o.Name("Responses")
+	o.Buf = append(o.Buf, b.responses.End()...)
+	o.Name("UnprocessedKeys")
+	o.Buf = append(o.Buf, b.unprocessed.End()...)
+	if wantsCapacity(consumed) {
+		o.Name("ConsumedCapacity")
+		o.Buf = b.used.appendJSON(o.Buf, consumed, plainUnits)
+	}
+	return o.End()
+}

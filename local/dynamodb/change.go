@@ -1,0 +1,103 @@
+package dynamodb
+
+import (
+	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+type changeKind uint8
+
+const (
+	changePut changeKind = iota
+	changeUpdate
+	changeDelete
+	changeCheck // a condition alone, in a transaction
+)
+
+// change is one action on one item: made ready by the goroutine of the request,
+// carried out by the writer, which fills in the outcome.
+type change struct {
+	kind   changeKind
+	table  *table
+	keys   value.Item // the key attributes
+	key    []byte     // the key in the store
+	item   value.Item // of a put
+	stored []byte     // of a put: item as stored
+	update *expr.Update
+	cond   *expr.Condition
+	args   expr.Args
+	// showOld: ReturnValuesOnConditionCheckFailure is ALL_OLD.
+	showOld bool
+
+	// The outcome. old and new are nil for no item. err refuses the change;
+	// nothing is written then.
+	old, new value.Item
+	err      error
+}
+
+// evaluate decides what the change does to the item that is there now. It
+// writes nothing.
+func (c *change) evaluate(t *table, old value.Item) {
+	c.old = old
+	if c.cond != nil {
+		ok, err := c.cond.Eval(old, c.args)
+		if err != nil {
+			c.err = err
+			return
+		}
+		if !ok {
+			c.err = c.refused()
+			return
+		}
+	}
+	switch c.kind {
+	case changePut:
+		c.new = c.item
+	case changeUpdate:
+		c.new, c.err = c.updated(t, old)
+	case changeDelete:
+		c.new = nil
+	case changeCheck:
+		c.new = old
+	}
+}
+
+func (c *change) refused() error {
+	if c.showOld {
+		return conditionFailed(c.old)
+	}
+	return errConditionFailed
+}
+
+func (c *change) updated(t *table, old value.Item) (value.Item, error) {
+	item := old
+	if c.update != nil {
+		var err error
+		if item, err = c.update.Apply(old, c.args); err != nil {
+			return nil, err
+		}
+	}
+	if old == nil {
+		item = withKeys(item, c.keys)
+	}
+	if err := t.checkIndexKeys(item); err != nil {
+		return nil, err
+	}
+	if value.Size(item) > maxItem {
+		return nil, invalid("Item size to update has exceeded the maximum allowed size")
+	}
+	return item, nil
+}
+
+// withKeys returns a copy of item that has its key. An update that makes an item
+// does not see the key attributes.
+func withKeys(item, keys value.Item) value.Item {
+	whole := make(value.Item, len(item)+len(keys))
+	for name, v := range item {
+		whole[name] = v
+	}
+	for name, v := range keys {
+		whole[name] = v
+	}
+	return whole
+}

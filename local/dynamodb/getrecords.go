@@ -1,0 +1,155 @@
+package dynamodb
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
+)
+
+// Limits of one GetRecords.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetRecords.html
+const (
+	maxRecords     = 1000
+	maxRecordBytes = 1 << 20
+)
+
+func (s *Server) getRecords(_ context.Context, body []byte) ([]byte, error) {
+	var p struct {
+		ShardIterator *string
+		Limit         *int
+	}
+	if err := unmarshal(body, &p); err != nil {
+		return nil, err
+	}
+	var c constraints
+	c.present(p.ShardIterator != nil, "shardIterator")
+	limit := maxRecords
+	if p.Limit != nil {
+		limit = *p.Limit
+		c.between(limit, "limit", 1, maxRecords)
+	}
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	it, err := parseIterator(*p.ShardIterator)
+	if err != nil {
+		return nil, err
+	}
+	return s.readRecords(it, limit)
+}
+
+func (s *Server) readRecords(it iterator, limit int) ([]byte, error) {
+	now := s.now().UnixMilli()
+	if now-it.issued > iteratorLives {
+		return nil, errExpiredIterator
+	}
+	// The view is taken before the stream's definition: what was trimmed by then
+	// is known to be.
+	view := s.store.View()
+	defer view.Release()
+	st := s.catalog.Load().streams[it.stream]
+	if st == nil {
+		return nil, errNoStream
+	}
+	sh, ok := st.shardNumber(it.shard)
+	if !ok {
+		return nil, errNoStream
+	}
+	if it.next <= st.TrimmedTo {
+		return nil, errTrimmed
+	}
+	buf, next, err := s.appendRecords(wire.Begin(make([]byte, 0, 512)), view, st, sh, it.next, limit)
+	if err != nil {
+		return nil, err
+	}
+	if sh.End == 0 || next <= sh.End {
+		it.next, it.issued = next, now
+		buf.String("NextShardIterator", it.text(st.arn(s.region)))
+	}
+	return buf.End(), nil
+}
+
+func (st *stream) shardNumber(n int64) (shard, bool) {
+	for _, sh := range st.Shards {
+		if sh.Number == n {
+			return sh, true
+		}
+	}
+	return shard{}, false
+}
+
+// appendRecords appends the records from number from on, and returns where the
+// next call begins: behind the shard's end once there is nothing more in it.
+func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh shard, from uint64, limit int) (wire.Object, uint64, error) {
+	it, err := view.Iter(recordKey(nil, st.ID, from), recordKey(nil, st.ID, sh.limit()))
+	if err != nil {
+		return o, 0, internal(err)
+	}
+	o.Name("Records")
+	o.Buf = append(o.Buf, '[')
+	next, n, size := from, 0, 0
+	ok := it.First()
+	for ; ok && n < limit && size < maxRecordBytes; ok = it.Next() {
+		key := it.Key()
+		seq := binary.BigEndian.Uint64(key[len(key)-8:])
+		r, err := decodeRecord(it.Value())
+		if err != nil {
+			_ = it.Close()
+			return o, 0, internal(err)
+		}
+		if n > 0 {
+			o.Buf = append(o.Buf, ',')
+		}
+		o.Buf = r.appendJSON(o.Buf, s.region, st, seq)
+		size += r.size()
+		n++
+		next = seq + 1
+	}
+	o.Buf = append(o.Buf, ']')
+	if !ok && sh.End != 0 {
+		next = sh.End + 1
+	}
+	if err := it.Close(); err != nil {
+		return o, 0, internal(err)
+	}
+	return o, next, nil
+}
+
+// size is SizeBytes: keys and images.
+func (r *record) size() int { return value.Size(r.keys) + value.Size(r.old) + value.Size(r.new) }
+
+var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventRemove: "REMOVE"}
+
+// appendJSON appends a Record.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html
+func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) []byte {
+	o := wire.Begin(dst)
+	// The same record has the same id whenever it is read.
+	o.String("eventID", fmt.Sprintf("%016x%016x", uint64(st.ID), seq))
+	o.String("eventName", eventNames[r.event])
+	o.String("eventVersion", "1.1")
+	o.String("eventSource", "aws:dynamodb")
+	o.String("awsRegion", region)
+	o.Name("dynamodb")
+	d := wire.Begin(o.Buf)
+	d.Int("ApproximateCreationDateTime", r.created/1000)
+	d.Name("Keys")
+	d.Buf = value.AppendItem(d.Buf, r.keys)
+	if r.new != nil {
+		d.Name("NewImage")
+		d.Buf = value.AppendItem(d.Buf, r.new)
+	}
+	if r.old != nil {
+		d.Name("OldImage")
+		d.Buf = value.AppendItem(d.Buf, r.old)
+	}
+	d.String("SequenceNumber", formatSequence(seq))
+	d.Int("SizeBytes", int64(r.size()))
+	d.String("StreamViewType", st.View)
+	o.Buf = d.End()
+	return o.End()
+}

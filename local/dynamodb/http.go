@@ -1,0 +1,152 @@
+package dynamodb
+
+import (
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+)
+
+// maxBody is the most bytes a request may have.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+const maxBody = 16 << 20
+
+const contentType = "application/x-amz-json-1.0"
+
+var errTooLarge = &apiError{namespace: nsService, name: "RequestEntityTooLargeException",
+	message: "The request is larger than 16 MB", status: http.StatusRequestEntityTooLarge}
+
+// ServeHTTP answers requests of AWS's JSON 1.0 protocol. Signatures are not
+// checked: listen where only those may connect who may do everything.
+func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || r.URL.Path != "/" {
+		s.serveOther(rw, r)
+		return
+	}
+	body, err := readBody(r)
+	var status int
+	var answer []byte
+	if err == nil {
+		status, answer, err = s.serve(r.Context(), r.Header.Get("X-Amz-Target"), body)
+	}
+	if err != nil {
+		var api *apiError
+		if !errors.As(err, &api) {
+			return // the client is gone
+		}
+		status, answer, _ = errorAnswer(api)
+	}
+	writeHeader(rw.Header(), answer)
+	rw.WriteHeader(status)
+	_, _ = rw.Write(answer) // fails only when the client is gone
+}
+
+// serveOther answers what is not the protocol: GET is DynamoDB's health check.
+func (s *Server) serveOther(rw http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Path == "/" {
+		_, _ = io.WriteString(rw, "healthy: dynamodb\n")
+		return
+	}
+	http.NotFound(rw, r)
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	if r.Body == nil {
+		return nil, nil
+	}
+	if r.ContentLength > 0 {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if len(body) > maxBody {
+		return nil, errTooLarge
+	}
+	return body, err
+}
+
+func writeHeader(h http.Header, answer []byte) {
+	// Names are in their canonical form.
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
+	h["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(answer)), 10)}
+	h["X-Amzn-Requestid"] = []string{requestID()}
+}
+
+// requestID looks like AWS's: 52 letters and digits.
+func requestID() string {
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+	var id [52]byte
+	for i := 0; i < len(id); i += 13 {
+		n := rand.Uint64()
+		for j := range 13 {
+			id[i+j] = alphabet[n>>(5*j)%32]
+		}
+	}
+	return string(id[:])
+}
+
+// HTTPClient is an aws.HTTPClient that calls a Server directly.
+type HTTPClient struct{ server *Server }
+
+// HTTPClient returns the client to give to the SDK (aws.Config.HTTPClient, or
+// the service's options): requests cross no socket. The endpoint's address does
+// not matter then, but must be set.
+func (s *Server) HTTPClient() *HTTPClient { return &HTTPClient{server: s} }
+
+// Do answers req. It fails only when req's context ends, or its body cannot be
+// read; a write may still be carried out then, as over a network.
+func (c *HTTPClient) Do(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	body, err := readBody(req)
+	if req.Body != nil {
+		_ = req.Body.Close() // as an http.Client does
+	}
+	var status int
+	var answer []byte
+	if err == nil {
+		status, answer, err = c.server.serve(ctx, target(req.Header), body)
+	}
+	if err != nil {
+		var api *apiError
+		if !errors.As(err, &api) {
+			return nil, err
+		}
+		status, answer, _ = errorAnswer(api)
+	}
+	return response(req, status, answer), nil
+}
+
+func target(h http.Header) string {
+	// The SDK writes the name in its canonical form.
+	if v := h["X-Amz-Target"]; len(v) > 0 {
+		return v[0]
+	}
+	return h.Get("X-Amz-Target")
+}
+
+func response(req *http.Request, status int, answer []byte) *http.Response {
+	h := make(http.Header, 4)
+	writeHeader(h, answer)
+	return &http.Response{
+		Status:        strconv.Itoa(status) + " " + http.StatusText(status),
+		StatusCode:    status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        h,
+		Body:          io.NopCloser(bytes.NewReader(answer)),
+		ContentLength: int64(len(answer)),
+		Request:       req,
+	}
+}

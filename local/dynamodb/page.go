@@ -1,0 +1,318 @@
+package dynamodb
+
+import (
+	"bytes"
+	"context"
+	"hash/fnv"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
+)
+
+// maxPage is how many bytes of items a Query or Scan reads, before its filter.
+// The item that passes the mark is still in the page.
+const maxPage = 1 << 20
+
+// page is one call of Query or Scan: a stretch of a table or an index, and what
+// to do with the items in it.
+type page struct {
+	table        *table
+	index        *index // nil: the table itself
+	hash         []byte // the partition's prefix; nil for a scan
+	lower, upper []byte
+	reverse      bool
+	limit        int // items to look at; 0: no limit
+	filter       *expr.Condition
+	projection   *expr.Projection
+	args         expr.Args
+	countOnly    bool
+	factor       readFactor
+	consumed     string
+	// A scan's part: segment of segments; segments is 0 for the whole.
+	segment, segments uint64
+}
+
+func (s *Server) newPage(name string, p *pageParams, e *expressions) (*page, error) {
+	t, err := s.catalog.Load().table(name)
+	if err != nil {
+		return nil, err
+	}
+	pg := &page{
+		table: t, reverse: !p.forward, filter: e.filter, projection: e.projection, args: e.args,
+		countOnly: p.sel == selectCount, factor: consistency(p.consistent), consumed: p.consumed,
+	}
+	if p.limit != nil {
+		pg.limit = int(*p.limit)
+	}
+	if p.index != nil {
+		if pg.index = t.index(*p.index); pg.index == nil {
+			return nil, invalid("The table does not have the specified index: %s", *p.index)
+		}
+		if err := pg.checkIndex(p); err != nil {
+			return nil, err
+		}
+	}
+	return pg, pg.checkFilter(p)
+}
+
+func (pg *page) checkIndex(p *pageParams) error {
+	ix := pg.index
+	switch {
+	case p.consistent:
+		return invalid("Consistent reads are not supported on global secondary indexes")
+	case p.sel == selectAll && ix.projected != nil:
+		return invalidParameter("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", ix.Name)
+	}
+	if pg.projection == nil || ix.projected == nil {
+		return nil
+	}
+	for _, name := range pg.projection.TopLevel(pg.args) {
+		if !ix.within[name] {
+			return invalidParameter("Global secondary index %s does not project [%s]", ix.Name, name)
+		}
+	}
+	return nil
+}
+
+// checkFilter refuses a query's filter on its key: that is the key condition's.
+func (pg *page) checkFilter(p *pageParams) error {
+	if pg.filter == nil || p.exprs.keyCondition == nil {
+		return nil
+	}
+	for _, name := range pg.filter.TopLevel(pg.args) {
+		if pg.key().has(name) {
+			return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+		}
+	}
+	return nil
+}
+
+func (pg *page) key() *keySchema {
+	if pg.index != nil {
+		return &pg.index.Key
+	}
+	return &pg.table.Key
+}
+
+func (pg *page) prefix() []byte {
+	if pg.index != nil {
+		return pg.table.indexPrefix(nil, pg.index)
+	}
+	return tablePrefix(nil, kindItem, pg.table.ID)
+}
+
+// startAfter makes the page begin behind an earlier one's LastEvaluatedKey.
+func (pg *page) startAfter(raw []byte) error {
+	if raw == nil {
+		return nil
+	}
+	start, err := value.ParseItem(raw)
+	if err != nil {
+		return err
+	}
+	if err := pg.checkStart(start); err != nil {
+		return err
+	}
+	var key []byte
+	if pg.index != nil {
+		key = pg.table.entryKey(nil, pg.index, start)
+	} else {
+		key = pg.table.itemKey(nil, start)
+	}
+	if pg.hash != nil && !bytes.HasPrefix(key, pg.hash) {
+		return invalid("The provided starting key is outside query boundaries based on provided conditions")
+	}
+	if bytes.Compare(key, pg.lower) < 0 || bytes.Compare(key, pg.upper) >= 0 {
+		return invalid("The provided starting key does not match the range key predicate")
+	}
+	if pg.reverse {
+		pg.upper = key
+	} else {
+		pg.lower = append(key, 0)
+	}
+	return nil
+}
+
+func (pg *page) checkStart(start value.Item) error {
+	attrs := pg.startAttrs()
+	if len(start) != len(attrs) {
+		return invalid("The provided starting key is invalid")
+	}
+	for _, a := range attrs {
+		v := start[a.Name]
+		if v.Kind() != a.kind() {
+			return invalid("The provided starting key is invalid: The provided key element does not match the schema")
+		}
+		if v.Kind() != value.N && v.Text() == "" {
+			return invalid("The provided starting key is invalid: One or more parameter values are not valid. "+
+				"The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", a.Name)
+		}
+	}
+	return nil
+}
+
+// startAttrs are the attributes of a LastEvaluatedKey: the table's key and, on
+// an index, the index's.
+func (pg *page) startAttrs() []keyAttr {
+	attrs := pg.table.Key.attrs()
+	if pg.index == nil {
+		return attrs
+	}
+	for _, a := range pg.index.Key.attrs() {
+		if !pg.table.Key.has(a.Name) {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
+}
+
+// result is what a page found.
+type result struct {
+	items          []byte // JSON, between brackets
+	count, scanned int
+	size           int        // bytes of the items looked at
+	last           value.Item // LastEvaluatedKey
+}
+
+func (s *Server) readPage(ctx context.Context, pg *page) ([]byte, error) {
+	view := s.store.View()
+	defer view.Release()
+	r, err := pg.read(ctx, view)
+	if err != nil {
+		return nil, err
+	}
+	return pg.answer(r), nil
+}
+
+func (pg *page) read(ctx context.Context, view *store.View) (*result, error) {
+	r := &result{}
+	if bytes.Compare(pg.lower, pg.upper) >= 0 {
+		return r, nil
+	}
+	it, err := view.Iter(pg.lower, pg.upper)
+	if err != nil {
+		return nil, internal(err)
+	}
+	step := it.Next
+	ok := false
+	if pg.reverse {
+		step = it.Prev
+		ok = it.Last()
+	} else {
+		ok = it.First()
+	}
+	read := 0 // bytes, those of other segments too: a call must not go on for ever
+	for ; ok; ok = step() {
+		n, err := pg.take(r, it)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			_ = it.Close()
+			return nil, err
+		}
+		if read += n; read >= maxPage || pg.limit > 0 && r.scanned == pg.limit {
+			r.last, err = pg.lastKey(it)
+			if err != nil {
+				_ = it.Close()
+				return nil, err
+			}
+			break
+		}
+	}
+	if err := it.Close(); err != nil {
+		return nil, internal(err)
+	}
+	return r, nil
+}
+
+// take looks at the item under the iterator and returns its size.
+func (pg *page) take(r *result, it *pebble.Iterator) (int, error) {
+	item, err := pg.decode(it)
+	if err != nil {
+		return 0, err
+	}
+	size := value.Size(item)
+	if pg.segments > 1 && !pg.inSegment(item) {
+		return size, nil
+	}
+	r.scanned++
+	r.size += size
+	if pg.filter != nil {
+		ok, err := pg.filter.Eval(item, pg.args)
+		if err != nil || !ok {
+			return size, err
+		}
+	}
+	r.count++
+	if pg.countOnly {
+		return size, nil
+	}
+	if pg.projection != nil {
+		item = pg.projection.Project(item, pg.args)
+	}
+	if r.items != nil {
+		r.items = append(r.items, ',')
+	}
+	r.items = value.AppendItem(r.items, item)
+	return size, nil
+}
+
+func (pg *page) decode(it *pebble.Iterator) (value.Item, error) {
+	stored, err := it.ValueAndErr()
+	if err != nil {
+		return nil, internal(err)
+	}
+	return value.DecodeStored(stored)
+}
+
+// inSegment spreads partitions over segments.
+func (pg *page) inSegment(item value.Item) bool {
+	h := fnv.New64a()
+	_, _ = h.Write(value.AppendKey(nil, item[pg.key().Hash.Name])) // never fails
+	return h.Sum64()%pg.segments == pg.segment
+}
+
+func (pg *page) lastKey(it *pebble.Iterator) (value.Item, error) {
+	item, err := pg.decode(it)
+	if err != nil {
+		return nil, err
+	}
+	attrs := pg.startAttrs()
+	key := make(value.Item, len(attrs))
+	for _, a := range attrs {
+		key[a.Name] = item[a.Name]
+	}
+	return key, nil
+}
+
+func (pg *page) answer(r *result) []byte {
+	o := wire.Begin(make([]byte, 0, len(r.items)+256))
+	if !pg.countOnly {
+		o.Name("Items")
+		o.Buf = append(o.Buf, '[')
+		o.Buf = append(o.Buf, r.items...)
+		o.Buf = append(o.Buf, ']')
+	}
+	o.Int("Count", int64(r.count))
+	o.Int("ScannedCount", int64(r.scanned))
+	if r.last != nil {
+		o.Name("LastEvaluatedKey")
+		o.Buf = value.AppendItem(o.Buf, r.last)
+	}
+	if wantsCapacity(pg.consumed) {
+		var used capacity
+		if n := pg.factor.units(r.size); pg.index != nil {
+			used.index(pg.index.Name, n)
+		} else {
+			used.table = n
+		}
+		o.Name("ConsumedCapacity")
+		o.Buf = used.appendJSON(o.Buf, pg.table.Name, pg.consumed, plainUnits)
+	}
+	return o.End()
+}

@@ -1,0 +1,125 @@
+// Package dynamodb is a store that speaks Amazon DynamoDB's protocol, embedded
+// and durable.
+//
+// A Server is an http.Handler; a program that embeds it gives HTTPClient to the
+// AWS SDK and needs no socket. What a Server answered is on disk. See README.md
+// for what it does, what it does only partly, and what it does not.
+package dynamodb
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
+)
+
+// Options of a server. The zero value works.
+type Options struct {
+	// Region appears in ARNs and stream records. Default us-east-1.
+	Region string
+	// OnFatal is called once, on a goroutine of its own, when the server can no
+	// longer write or read its files (a disk error; a damaged file). The error is
+	// one sentence; every write fails with it from then on. The process should
+	// report it and end.
+	OnFatal func(error)
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Server is an open database. Its methods may be called from any goroutine.
+type Server struct {
+	region  string
+	now     func() time.Time
+	store   *store.Store
+	catalog atomic.Pointer[catalog] // the last durable one
+	exprs   *expr.Cache
+	writes  chan *write
+
+	gate   sync.RWMutex // held for reading by every request
+	closed bool
+	stop   chan struct{}
+	work   sync.WaitGroup // writer and trimmer
+}
+
+// parsedExpressions is how many texts of expressions are kept parsed.
+const parsedExpressions = 1024
+
+// Open opens the database in dir, which is made if it is missing. An error is
+// one sentence that says what to do; another process on dir, a damaged file and
+// a full disk are told apart.
+func Open(dir string, opts Options) (*Server, error) {
+	st, err := store.Open(dir, store.Options{OnFatal: opts.OnFatal})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		region: opts.Region,
+		now:    opts.Now,
+		store:  st,
+		exprs:  expr.NewCache(parsedExpressions),
+		writes: make(chan *write, queueLength),
+		stop:   make(chan struct{}),
+	}
+	if s.region == "" {
+		s.region = "us-east-1"
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	w, err := s.newWriter()
+	if err != nil {
+		_ = st.Close() // the first error says more
+		return nil, fmt.Errorf("the table data in %s cannot be opened: %w", dir, err)
+	}
+	s.work.Go(w.run)
+	s.work.Go(s.trimNowAndThen)
+	return s, nil
+}
+
+func (s *Server) newWriter() (*writer, error) {
+	view := s.store.View()
+	defer view.Release()
+	c, err := loadCatalog(view)
+	if err != nil {
+		return nil, err
+	}
+	seq, err := lastSequence(view, c)
+	if err != nil {
+		return nil, err
+	}
+	s.catalog.Store(c)
+	return &writer{server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{}, seq: seq}, nil
+}
+
+// Close ends the server: requests under way are answered, later ones refused.
+func (s *Server) Close() error {
+	s.gate.Lock()
+	if s.closed {
+		s.gate.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.gate.Unlock()
+	close(s.stop)
+	close(s.writes)
+	if s.store.Err() == nil {
+		s.work.Wait()
+	}
+	return s.store.Close()
+}
+
+// enter lets a request in, or tells that the server is closed. Who was let in
+// calls leave.
+func (s *Server) enter() bool {
+	s.gate.RLock()
+	if s.closed {
+		s.gate.RUnlock()
+		return false
+	}
+	return true
+}
+
+func (s *Server) leave() { s.gate.RUnlock() }

@@ -1,0 +1,119 @@
+// Package store keeps ordered keys and values durably in one directory.
+//
+// It is pebble with one rule added: a reader sees only what is fsynced. Pebble
+// shows a commit to readers before its sync has ended, so a reader could act on
+// a write that a crash then forgets. Here readers get a View, which is swapped
+// for the next one only when the commit behind it is on disk.
+//
+// One goroutine writes (Commit, Latest); any number may read (View).
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+const (
+	cacheSize    = 32 << 20 // bytes of blocks kept in memory
+	memTableSize = 16 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
+	inFlight     = 4        // commits that may wait for their sync at a time
+)
+
+// Options of a store. The zero value works.
+type Options struct {
+	// OnFatal is called once, on a goroutine of its own, when the store can no
+	// longer promise what it answers: a failed write or sync of its files, or a
+	// damaged file met while reading. The error is one sentence. From then on
+	// every Commit fails with it. The process is expected to end.
+	OnFatal func(error)
+}
+
+// Store is an open directory. Its methods may be called from any goroutine
+// unless they say otherwise.
+type Store struct {
+	dir     string
+	db      *pebble.DB
+	lock    *pebble.Lock
+	current atomic.Pointer[View]
+	syncing chan pending
+	synced  sync.WaitGroup // the goroutine that waits for syncs
+	watch   sync.WaitGroup // the goroutines that look after the disk
+	stop    chan struct{}
+	failure failure
+	full    atomic.Bool // too little room on the disk: refuse writes until there is more
+}
+
+// Open opens the store in dir, which is made if it is missing. Every error is
+// one sentence that says what to do.
+func Open(dir string, opts Options) (*Store, error) {
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, lock: lock, syncing: make(chan pending, inFlight), stop: make(chan struct{})}
+	s.failure.init(opts.OnFatal)
+	s.db, err = pebble.Open(dir, s.pebbleOptions(lock))
+	if err != nil {
+		_ = lock.Close() // the error of the open says more
+		return nil, openError(dir, err)
+	}
+	if err := s.verifyAtStart(); err != nil {
+		s.stopWatching()
+		_ = s.db.Close()
+		_ = lock.Close()
+		return nil, err
+	}
+	s.current.Store(newView(s.db))
+	s.synced.Go(s.waitForSyncs)
+	s.watch.Go(s.watchSpace)
+	return s, nil
+}
+
+func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
+	o := &pebble.Options{
+		CacheSize:             cacheSize,
+		MemTableSize:          memTableSize,
+		L0CompactionThreshold: 4,
+		L0StopWritesThreshold: 24,
+		MaxOpenFiles:          500,
+		FormatMajorVersion:    pebble.FormatNewest,
+		Lock:                  lock,
+		Logger:                logger{s},
+		EventListener:         s.events(),
+	}
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// Close waits for the commits under way and closes the files. No Commit may be
+// running or follow; every View must have been released.
+func (s *Store) Close() error {
+	s.stopWatching()
+	close(s.syncing)
+	s.synced.Wait()
+	if err := s.failure.Err(); err != nil {
+		// Pebble's own close would wait for goroutines that the failure stopped.
+		_ = s.lock.Close()
+		return err
+	}
+	s.current.Load().Release()
+	err := s.db.Close()
+	if lerr := s.lock.Close(); err == nil {
+		err = lerr
+	}
+	return err
+}
+
+func (s *Store) stopWatching() {
+	close(s.stop)
+	s.watch.Wait()
+}

@@ -1,0 +1,120 @@
+package dynamodb
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+// tokenLives is how long a ClientRequestToken makes a transaction idempotent, ms.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+const tokenLives = 10 * 60 * 1000
+
+// token is a transaction's ClientRequestToken and what it was sent with.
+type token struct {
+	text        string
+	fingerprint [sha256.Size]byte
+}
+
+var errTokenMismatch = failure("IdempotentParameterMismatchException", "The client request token was used in another request with other parameters")
+
+// Tokens are stored by the period they came in, so that those of a period that
+// is over are removed together. A period is as long as a token lives: a live one
+// is in the present period or in the one before.
+func periodOf(ms int64) uint32 { return uint32(ms / tokenLives) }
+
+// stored is the time and the fingerprint.
+func (t *token) stored(ms int64) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(ms)), t.fingerprint[:]...)
+}
+
+// tokenUsed tells whether a transaction with this token was carried out of late.
+func (w *writer) tokenUsed(t *token) (bool, error) {
+	if used := w.tokens[t.text]; used != nil {
+		return t.matches(used.fingerprint[:])
+	}
+	period := periodOf(w.now)
+	for _, p := range []uint32{period, period - 1} {
+		v, ok, err := w.store.Latest(nil, tokenKey(p, t.text))
+		if err != nil {
+			return false, internal(err)
+		}
+		if !ok || len(v) != 8+sha256.Size || w.now-int64(binary.BigEndian.Uint64(v)) >= tokenLives {
+			continue
+		}
+		return t.matches(v[8:])
+	}
+	return false, nil
+}
+
+func (t *token) matches(fingerprint []byte) (bool, error) {
+	if string(fingerprint) != string(t.fingerprint[:]) {
+		return false, errTokenMismatch
+	}
+	return true, nil
+}
+
+// useToken writes the token with the transaction that it came with.
+func (w *writer) useToken(t *token) {
+	w.tokens[t.text] = t
+	w.batch.Set(tokenKey(periodOf(w.now), t.text), t.stored(w.now))
+}
+
+// fingerprint is the same for two requests that mean the same, in whatever order
+// their maps were written.
+type fingerprint struct{ buf []byte }
+
+func (f *fingerprint) text(s string) {
+	f.buf = append(binary.AppendUvarint(f.buf, uint64(len(s))), s...)
+}
+
+func (f *fingerprint) value(v value.Value) {
+	f.buf = append(f.buf, byte(v.Kind()))
+	switch v.Kind() {
+	case value.S, value.N, value.B:
+		f.text(v.Text())
+	case value.BOOL:
+		if v.Truth() {
+			f.buf = append(f.buf, 1)
+		}
+	case value.L:
+		f.buf = binary.AppendUvarint(f.buf, uint64(len(v.List())))
+		for _, e := range v.List() {
+			f.value(e)
+		}
+	case value.M:
+		f.item(v.Map())
+	case value.SS, value.NS, value.BS:
+		f.buf = binary.AppendUvarint(f.buf, uint64(len(v.Members())))
+		for _, m := range v.Members() {
+			f.text(m)
+		}
+	}
+}
+
+func (f *fingerprint) item(it map[string]value.Value) {
+	names := make([]string, 0, len(it))
+	for name := range it {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	f.buf = binary.AppendUvarint(f.buf, uint64(len(names)))
+	for _, name := range names {
+		f.text(name)
+		f.value(it[name])
+	}
+}
+
+func (f *fingerprint) args(a expr.Args) {
+	names := make(map[string]value.Value, len(a.Names))
+	for placeholder, name := range a.Names {
+		names[placeholder] = value.String(name)
+	}
+	f.item(names)
+	f.item(a.Values)
+}
+
+func (f *fingerprint) sum() [sha256.Size]byte { return sha256.Sum256(f.buf) }

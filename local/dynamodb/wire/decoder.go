@@ -1,0 +1,351 @@
+// Package wire reads the JSON of a request one member at a time, without
+// building a tree: items inside it are handed on as the bytes they came in.
+package wire
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
+
+// maxDepth bounds the nesting of brackets. An item may nest 32 levels of two
+// brackets each, inside of a handful of the request's own.
+const maxDepth = 256
+
+// Decoder walks over one JSON text. Errors are SerializationExceptions. It must
+// not be copied and is used by one goroutine.
+type Decoder struct {
+	src []byte
+	pos int
+}
+
+// New returns a decoder of src, which it does not change. What Raw returns
+// shares src's memory.
+func New(src []byte) *Decoder { return &Decoder{src: src} }
+
+func (d *Decoder) bad(what string) error {
+	return &value.Error{Code: value.CodeSerialization, Message: what + " at byte " + strconv.Itoa(d.pos)}
+}
+
+func (d *Decoder) space() {
+	for d.pos < len(d.src) {
+		switch d.src[d.pos] {
+		case ' ', '\t', '\n', '\r':
+			d.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte that is not white space, or 0 at the end.
+func (d *Decoder) peek() byte {
+	d.space()
+	if d.pos < len(d.src) {
+		return d.src[d.pos]
+	}
+	return 0
+}
+
+func (d *Decoder) take(c byte) bool {
+	if d.peek() != c {
+		return false
+	}
+	d.pos++
+	return true
+}
+
+// Document reads one object that is the whole text.
+func (d *Decoder) Document(member func(name string) error) error {
+	if err := d.Object(member); err != nil {
+		return err
+	}
+	if d.peek() != 0 || d.pos < len(d.src) {
+		return d.bad("Unexpected text after the end")
+	}
+	return nil
+}
+
+// Object calls member for each member of the next value, which must be an
+// object or null; member must read the member's value.
+func (d *Decoder) Object(member func(name string) error) error {
+	if d.null() {
+		return nil
+	}
+	if !d.take('{') {
+		return d.bad("Expected an object")
+	}
+	if d.take('}') {
+		return nil
+	}
+	for {
+		name, err := d.name()
+		if err != nil {
+			return err
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+		if d.take('}') {
+			return nil
+		}
+		if !d.take(',') {
+			return d.bad("Expected , or }")
+		}
+	}
+}
+
+func (d *Decoder) name() (string, error) {
+	name, err := d.text()
+	if err != nil {
+		return "", err
+	}
+	if !d.take(':') {
+		return "", d.bad("Expected :")
+	}
+	return name, nil
+}
+
+// Array calls element for each element of the next value, which must be an
+// array or null; element must read it.
+func (d *Decoder) Array(element func() error) error {
+	if d.null() {
+		return nil
+	}
+	if !d.take('[') {
+		return d.bad("Expected an array")
+	}
+	if d.take(']') {
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		if d.take(']') {
+			return nil
+		}
+		if !d.take(',') {
+			return d.bad("Expected , or ]")
+		}
+	}
+}
+
+// null skips a null and tells whether there was one.
+func (d *Decoder) null() bool {
+	return d.peek() == 'n' && d.word("null")
+}
+
+func (d *Decoder) word(w string) bool {
+	if len(d.src)-d.pos >= len(w) && string(d.src[d.pos:d.pos+len(w)]) == w {
+		d.pos += len(w)
+		return true
+	}
+	return false
+}
+
+// String reads a string into s; a null leaves s as it is.
+func (d *Decoder) String(s *string) error {
+	if d.null() {
+		return nil
+	}
+	text, err := d.text()
+	if err != nil {
+		return err
+	}
+	*s = text
+	return nil
+}
+
+// OptionalString reads a string; a null leaves s nil.
+func (d *Decoder) OptionalString(s **string) error {
+	if d.null() {
+		return nil
+	}
+	text, err := d.text()
+	if err != nil {
+		return err
+	}
+	*s = &text
+	return nil
+}
+
+// Bool reads true or false into b; a null leaves it.
+func (d *Decoder) Bool(b *bool) error {
+	switch d.peek() {
+	case 't':
+		if d.word("true") {
+			*b = true
+			return nil
+		}
+	case 'f':
+		if d.word("false") {
+			*b = false
+			return nil
+		}
+	case 'n':
+		if d.word("null") {
+			return nil
+		}
+	}
+	return d.bad("Expected true or false")
+}
+
+// Int reads an integer; a null leaves n nil.
+func (d *Decoder) Int(n **int64) error {
+	if d.null() {
+		return nil
+	}
+	raw, err := d.Raw()
+	if err != nil {
+		return err
+	}
+	i, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		return d.bad("Expected an integer")
+	}
+	*n = &i
+	return nil
+}
+
+// Strings reads an array of strings.
+func (d *Decoder) Strings(list *[]string) error {
+	return d.Array(func() error {
+		s, err := d.text()
+		if err != nil {
+			return err
+		}
+		*list = append(*list, s)
+		return nil
+	})
+}
+
+// StringMap reads an object whose values are strings; a null leaves m nil.
+func (d *Decoder) StringMap(m *map[string]string) error {
+	if d.null() {
+		return nil
+	}
+	*m = map[string]string{}
+	return d.Object(func(name string) error {
+		s, err := d.text()
+		(*m)[name] = s
+		return err
+	})
+}
+
+// Raw returns the bytes of the next value; nil for null.
+func (d *Decoder) Raw() ([]byte, error) {
+	d.space()
+	start := d.pos
+	if err := d.Skip(); err != nil {
+		return nil, err
+	}
+	raw := d.src[start:d.pos]
+	if string(raw) == "null" {
+		return nil, nil
+	}
+	return raw, nil
+}
+
+// RawInto is Raw into a variable.
+func (d *Decoder) RawInto(raw *[]byte) (err error) {
+	*raw, err = d.Raw()
+	return err
+}
+
+// Skip reads over the next value. It holds brackets and strings against each
+// other; who decodes the bytes checks the rest.
+func (d *Decoder) Skip() error {
+	depth := 0
+	for {
+		switch c := d.peek(); c {
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return d.bad("Nested too deeply")
+			}
+			d.pos++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return d.bad("Unexpected bracket")
+			}
+			d.pos++
+		case '"':
+			if err := d.skipString(); err != nil {
+				return err
+			}
+		case ',', ':':
+			if depth == 0 {
+				return d.bad("Expected a value")
+			}
+			d.pos++
+		case 0:
+			return d.bad("Unexpected end")
+		default:
+			if !d.skipScalar() {
+				return d.bad("Unexpected character")
+			}
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+func (d *Decoder) skipScalar() bool {
+	start := d.pos
+	for d.pos < len(d.src) {
+		c := d.src[d.pos]
+		if c != '-' && c != '+' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != 'E' {
+			break
+		}
+		d.pos++
+	}
+	return d.pos > start
+}
+
+func (d *Decoder) skipString() error {
+	d.pos++
+	for d.pos < len(d.src) {
+		switch d.src[d.pos] {
+		case '"':
+			d.pos++
+			return nil
+		case '\\':
+			d.pos++
+		}
+		d.pos++
+	}
+	d.pos = min(d.pos, len(d.src))
+	return d.bad("Unexpected end of a string")
+}
+
+// text reads a string.
+func (d *Decoder) text() (string, error) {
+	if d.peek() != '"' {
+		return "", d.bad("Expected a string")
+	}
+	start := d.pos + 1
+	plain := true
+	for i := start; i < len(d.src); i++ {
+		c := d.src[i]
+		if c == '"' {
+			raw := d.src[start:i]
+			d.pos = i + 1
+			if plain {
+				return string(raw), nil
+			}
+			return d.unescape(raw)
+		}
+		if c < ' ' {
+			return "", d.bad("Control character in a string")
+		}
+		if c == '\\' {
+			plain = false
+			i++
+		} else if c >= utf8.RuneSelf {
+			plain = false
+		}
+	}
+	return "", d.bad("Unexpected end of a string")
+}
