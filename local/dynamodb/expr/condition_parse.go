@@ -39,8 +39,8 @@ func (p *parser) condition(t term) *node {
 		return nil
 	}
 	c := t.operand.call
-	if c.name == "size" || functions[c.name].operands > 0 && !functions[c.name].condition {
-		p.misused(c.name)
+	if c.name == "size" {
+		p.misused(c)
 	}
 	return &node{operator: c.name, operands: c.args}
 }
@@ -79,10 +79,7 @@ func (p *parser) primary() term {
 	var t term
 	if p.accept("(") {
 		t = p.or()
-		if t.parentheses {
-			p.redundant()
-		}
-		p.expect(")")
+		p.closeParentheses(t.parentheses)
 		t.parentheses = true
 	} else {
 		t.operand = p.bareOperand()
@@ -124,9 +121,8 @@ func (p *parser) inList() []operand {
 		list = append(list, p.operand())
 	}
 	p.expect(")")
-	if n := len(list); n > maxIn && p.err == nil {
-		p.err = flaw("The IN operator is provided with too many operands; number of operands: " + strconv.Itoa(n))
-		p.at = len(p.tokens) - 1
+	if n := len(list); n > maxIn {
+		p.stop(flaw("The IN operator is provided with too many operands; number of operands: " + strconv.Itoa(n)))
 	}
 	return list
 }

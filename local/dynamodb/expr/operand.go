@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -14,6 +15,7 @@ type operand struct {
 }
 
 type call struct {
+	at   int // the token of its name
 	name string
 	args []operand
 }
@@ -96,17 +98,60 @@ var functions = map[string]function{
 	"list_append":          {operands: 2, result: value.L},
 }
 
-func (c *call) checkCount() error {
-	if n := len(c.args); n != functions[c.name].operands {
-		return flaw("Incorrect number of operands for operator or function; operator or function: " + c.name +
-			", number of operands: " + strconv.Itoa(n))
+// checkCalls checks the function calls among the operands.
+func checkCalls(operands []operand, a Args) error {
+	for _, o := range operands {
+		if o.call == nil {
+			continue
+		}
+		if err := o.call.check(a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (c *call) checkPath() error {
-	if functions[c.name].path && !c.args[0].isPath() {
+// check finds what is wrong with a function and its operands, innermost first.
+func (c *call) check(a Args) error {
+	if err := checkCalls(c.args, a); err != nil {
+		return err
+	}
+	f := functions[c.name]
+	if n := len(c.args); n != f.operands {
+		return flaw("Incorrect number of operands for operator or function; operator or function: " + c.name +
+			", number of operands: " + strconv.Itoa(n))
+	}
+	if f.path && !c.args[0].isPath() {
 		return flaw("Operator or function requires a document path; operator or function: " + c.name)
+	}
+	if f.distinct {
+		if err := checkDistinct(c.name, c.args, a); err != nil {
+			return err
+		}
+	}
+	return c.checkTypes(a)
+}
+
+func (c *call) checkTypes(a Args) error {
+	switch c.name {
+	case "begins_with":
+		return checkKinds(c.name, c.args, a, value.S, value.B)
+	case "attribute_type":
+		return checkTypeName(c.args[1], a)
+	case "size":
+		return checkKinds(c.name, c.args, a, value.S, value.B, value.L, value.M, value.SS, value.NS, value.BS)
+	case "list_append":
+		return checkKinds(c.name, c.args, a, value.L)
+	}
+	return nil
+}
+
+// checkKinds demands that operands whose type is known be of one of the types.
+func checkKinds(operator string, operands []operand, a Args, want ...value.Kind) error {
+	for _, o := range operands {
+		if kind := o.kind(a); kind != 0 && !slices.Contains(want, kind) {
+			return wrongType(operator, kind.String())
+		}
 	}
 	return nil
 }

@@ -16,30 +16,20 @@ const (
 )
 
 // parser walks over the tokens of one expression. The first error stops it: every method does nothing and gives a zero
-// value once err is set. Flaws that are no syntax errors are noted in flaws and read on over, since a syntax error further on
-// takes precedence.
+// value once err is set. What is wrong besides syntax is noted and read on over, since a syntax error further on takes
+// precedence; of the flaws that which stands first in the source is reported.
 type parser struct {
 	src    string
 	tokens []token
 	at     int
 	err    error
 
-	flaws     [flawClasses]error
+	flaw      error
+	flawAt    int // the token that flaw is about
 	operators int
 	usage     Usage
 	inUpdate  bool
 }
-
-// The order in which AWS reports what it finds wrong besides syntax.
-const (
-	flawParentheses = iota
-	flawIndex
-	flawFunctionName
-	flawFunctionUse
-	flawReserved
-	flawSection
-	flawClasses
-)
 
 func newParser(src string) *parser {
 	p := &parser{src: src}
@@ -84,14 +74,21 @@ func (p *parser) expect(word string) {
 // fail reports a syntax error at the current token.
 func (p *parser) fail() {
 	if p.err == nil {
-		p.err = syntaxError(p.src, p.tokens, p.at)
-		p.at = len(p.tokens) - 1
+		p.stop(syntaxError(p.src, p.tokens, p.at))
 	}
 }
 
-func (p *parser) note(class int, err error) {
-	if p.flaws[class] == nil {
-		p.flaws[class] = err
+func (p *parser) note(at int, err error) {
+	if p.flaw == nil || at < p.flawAt {
+		p.flaw, p.flawAt = err, at
+	}
+}
+
+// stop ends the reading with an error.
+func (p *parser) stop(err error) {
+	if p.err == nil {
+		p.err = err
+		p.at = len(p.tokens) - 1
 	}
 }
 
@@ -103,18 +100,12 @@ func (p *parser) finish() error {
 	if p.err != nil {
 		return p.err
 	}
-	for _, err := range p.flaws {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.flaw
 }
 
 func (p *parser) countOperator() {
-	if p.operators++; p.operators > maxOperators && p.err == nil {
-		p.err = tooManyOperators()
-		p.at = len(p.tokens) - 1
+	if p.operators++; p.operators > maxOperators {
+		p.stop(tooManyOperators())
 	}
 }
 
@@ -137,7 +128,7 @@ func (p *parser) path() path {
 			p.expect("]")
 		default:
 			if n := len(result.steps); n > maxSteps {
-				p.note(flawIndex, flaw("The document path has too many nesting levels; nesting levels: "+strconv.Itoa(n)))
+				p.note(len(p.tokens), flaw("The document path has too many nesting levels; nesting levels: "+strconv.Itoa(n)))
 			}
 			return result
 		}
@@ -150,7 +141,7 @@ func (p *parser) step(to *path) {
 	switch t.kind {
 	case tokName:
 		if isReserved(t.word) {
-			p.note(flawReserved, flaw("Attribute name is a reserved keyword; reserved keyword: "+t.word))
+			p.note(p.at, flaw("Attribute name is a reserved keyword; reserved keyword: "+t.word))
 		}
 	case tokNameRef:
 		use(&p.usage.Names, t.word)
@@ -175,12 +166,12 @@ func (p *parser) index(to *path) {
 		p.fail()
 		return
 	}
-	p.next()
 	i, err := strconv.Atoi(t.word)
 	if err != nil || i > maxIndex {
-		p.note(flawIndex, flaw("List index is not within the allowable range; index: ["+t.word+"]"))
+		p.note(p.at, flaw("List index is not within the allowable range; index: ["+t.word+"]"))
 		i = maxIndex
 	}
+	p.next()
 	to.steps = append(to.steps, step{index: i})
 }
 
@@ -207,15 +198,16 @@ func (p *parser) operandIn() (o operand, parentheses bool) {
 		return p.bareOperand(), false
 	}
 	o, parentheses = p.operandIn()
-	if parentheses {
-		p.redundant()
-	}
-	p.expect(")")
+	p.closeParentheses(parentheses)
 	return o, true
 }
 
-func (p *parser) redundant() {
-	p.note(flawParentheses, flaw("The expression has redundant parentheses;"))
+// closeParentheses expects the end of a pair; again tells whether all that it holds is another pair.
+func (p *parser) closeParentheses(again bool) {
+	p.expect(")")
+	if again {
+		p.stop(flaw("The expression has redundant parentheses;"))
+	}
 }
 
 func (p *parser) bareOperand() operand {
@@ -233,15 +225,9 @@ func (p *parser) bareOperand() operand {
 
 // call reads name(operand, …). Any name will do here; which it is, is told after the syntax.
 func (p *parser) call() *call {
-	c := &call{name: p.next().word}
+	c := &call{at: p.at, name: p.next().word}
 	p.countOperator()
-	if f, known := functions[c.name]; !known {
-		p.note(flawFunctionName, flaw("Invalid function name; function: "+c.name))
-	} else if f.condition && p.inUpdate {
-		p.note(flawFunctionName, flaw("The function is not allowed in an update expression; function: "+c.name))
-	} else if !f.condition && !p.inUpdate {
-		p.note(flawFunctionName, flaw("The function is not allowed in a condition expression; function: "+c.name))
-	}
+	p.checkName(c)
 	p.expect("(")
 	c.args = append(c.args, p.argument())
 	for p.accept(",") {
@@ -249,6 +235,18 @@ func (p *parser) call() *call {
 	}
 	p.expect(")")
 	return c
+}
+
+func (p *parser) checkName(c *call) {
+	f, known := functions[c.name]
+	switch {
+	case !known:
+		p.note(c.at, flaw("Invalid function name; function: "+c.name))
+	case f.condition && p.inUpdate:
+		p.note(c.at, flaw("The function is not allowed in an update expression; function: "+c.name))
+	case !f.condition && !p.inUpdate:
+		p.note(c.at, flaw("The function is not allowed in a condition expression; function: "+c.name))
+	}
 }
 
 func (p *parser) argument() operand {
@@ -261,11 +259,11 @@ func (p *parser) argument() operand {
 func (p *parser) checkUse(operands ...operand) {
 	for _, o := range operands {
 		if o.call != nil && o.call.name != "size" && o.call.name != "if_not_exists" {
-			p.misused(o.call.name)
+			p.misused(o.call)
 		}
 	}
 }
 
-func (p *parser) misused(name string) {
-	p.note(flawFunctionUse, flaw("The function is not allowed to be used this way in an expression; function: "+name))
+func (p *parser) misused(c *call) {
+	p.note(c.at, flaw("The function is not allowed to be used this way in an expression; function: "+c.name))
 }

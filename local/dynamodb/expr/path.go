@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,22 +108,25 @@ func pathText(steps []step) string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// checkOverlap refuses paths of which one lies within another, or two that take the same value for a map and for a list.
-func checkOverlap(paths [][]step) error {
-	var conflict error
-	for i, later := range paths {
-		for _, earlier := range paths[:i] {
-			switch relate(earlier, later) {
+// checkPaths refuses undefined placeholders, paths of which one lies within another, and two that take the same value for a
+// map and for a list. Of several faults AWS names the one that comes first from the end.
+func checkPaths(paths []path, a Args) error {
+	resolved := make([][]step, len(paths))
+	for i, p := range slices.Backward(paths) {
+		if err := p.undefined(a); err != nil {
+			return err
+		}
+		resolved[i] = p.resolve(a)
+		for _, later := range slices.Backward(resolved[i+1:]) {
+			switch relate(resolved[i], later) {
 			case overlapping:
-				return flaw(pathsText("overlap", earlier, later))
+				return flaw(pathsText("overlap", resolved[i], later))
 			case conflicting:
-				if conflict == nil {
-					conflict = flaw(pathsText("conflict", earlier, later))
-				}
+				return flaw(pathsText("conflict", resolved[i], later))
 			}
 		}
 	}
-	return conflict
+	return nil
 }
 
 func pathsText(verb string, one, two []step) string {

@@ -35,14 +35,7 @@ func (p *Projection) TopLevel(a Args) []string { return topLevels(p.paths, a) }
 
 // Check finds undefined placeholders and paths that overlap.
 func (p *Projection) Check(a Args) error {
-	resolved := make([][]step, len(p.paths))
-	for i, path := range p.paths {
-		if err := path.undefined(a); err != nil {
-			return ProjectionExpression.refuse(err)
-		}
-		resolved[i] = path.resolve(a)
-	}
-	return ProjectionExpression.refuse(checkOverlap(resolved))
+	return ProjectionExpression.refuse(checkPaths(p.paths, a))
 }
 
 // Project gives the parts of an item that p names, in the maps and lists that hold them; elements of a list move up. It

@@ -1,13 +1,16 @@
 package expr
 
-import "github.com/bloom-runtime/bloom/local/dynamodb/value"
+import (
+	"slices"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
 
 // Update is a parsed UpdateExpression.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
 type Update struct {
 	actions []action
 	paths   []path // of the actions
-	nested  bool   // some path is longer than one step
 	usage   Usage
 }
 
@@ -52,7 +55,6 @@ func ParseUpdate(src string) (*Update, error) {
 	u.usage = p.usage
 	for _, act := range u.actions {
 		u.paths = append(u.paths, act.path)
-		u.nested = u.nested || len(act.path.steps) > 1
 	}
 	return u, nil
 }
@@ -66,7 +68,7 @@ func (p *parser) sections(u *Update) {
 			return
 		}
 		if seen[v] {
-			p.note(flawSection, flaw("The \""+verbNames[v]+"\" section can only be used once in an update expression;"))
+			p.note(p.at, flaw("The \""+verbNames[v]+"\" section can only be used once in an update expression;"))
 		}
 		seen[v] = true
 		u.actions = append(u.actions, p.action(v))
@@ -106,10 +108,7 @@ func (p *parser) source() source {
 func (p *parser) sourceIn() (s source, parentheses bool) {
 	if p.accept("(") {
 		s, parentheses = p.sourceIn()
-		if parentheses {
-			p.redundant()
-		}
-		p.expect(")")
+		p.closeParentheses(parentheses)
 		if s.operator != "" {
 			return s, true
 		}
@@ -138,49 +137,18 @@ func (u *Update) TopLevel(a Args) []string { return topLevels(u.paths, a) }
 func (u *Update) Touched(item value.Item, a Args) value.Item { return project(item, u.paths, a) }
 
 // Check finds undefined placeholders, paths that overlap, wrong numbers of operands, and operands whose type cannot be
-// right for any item.
+// right for any item. Of several actions that are wrong AWS names the last.
 func (u *Update) Check(a Args) error {
 	return UpdateExpression.refuse(u.check(a))
 }
 
 func (u *Update) check(a Args) error {
-	if err := u.checkDefined(a); err != nil {
+	if err := checkPaths(u.paths, a); err != nil {
 		return err
 	}
-	if len(u.paths) > 1 {
-		resolved := make([][]step, len(u.paths))
-		for i, p := range u.paths {
-			resolved[i] = p.resolve(a)
-		}
-		if err := checkOverlap(resolved); err != nil {
+	for _, act := range slices.Backward(u.actions) {
+		if err := act.check(a); err != nil {
 			return err
-		}
-	}
-	for _, act := range u.actions {
-		if err := act.checkOperand(a); err != nil {
-			return err
-		}
-	}
-	for _, act := range u.actions {
-		if err := act.source.check(a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (u *Update) checkDefined(a Args) error {
-	for _, act := range u.actions {
-		if err := act.path.undefined(a); err != nil {
-			return err
-		}
-		if err := firstUndefined(act.source.operands, a); err != nil {
-			return err
-		}
-		if act.value != "" {
-			if err := (operand{value: act.value}).undefined(a); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -191,50 +159,38 @@ var typeWords = map[value.Kind]string{
 	value.S: "STRING", value.N: "NUMBER", value.B: "BINARY", value.BOOL: "BOOLEAN", value.NULL: "NULL", value.L: "LIST", value.M: "MAP",
 }
 
-// checkOperand demands a number or set for ADD, a set for DELETE.
-func (act action) checkOperand(a Args) error {
-	if act.verb != add && act.verb != del {
-		return nil
+func (act action) check(a Args) error {
+	switch act.verb {
+	case set:
+		return act.source.check(a)
+	case add:
+		return act.checkValue(a, value.N, value.SS, value.NS, value.BS)
+	case del:
+		return act.checkValue(a, value.SS, value.NS, value.BS)
 	}
-	v := a.Values[act.value]
-	if v.IsSet() || act.verb == add && v.Kind() == value.N {
+	return nil
+}
+
+func (act action) checkValue(a Args, want ...value.Kind) error {
+	o := operand{value: act.value}
+	if err := o.undefined(a); err != nil {
+		return err
+	}
+	kind := o.kind(a)
+	if slices.Contains(want, kind) {
 		return nil
 	}
 	name := verbNames[act.verb]
-	return flaw("Incorrect operand type for operator or function; operator: " + name + ", operand type: " + typeWords[v.Kind()] +
+	return flaw("Incorrect operand type for operator or function; operator: " + name + ", operand type: " + typeWords[kind] +
 		", typeSet: ALLOWED_FOR_" + name + "_OPERAND")
 }
 
 func (s source) check(a Args) error {
-	err := checkOperandCalls(s.operands, func(c *call) error { return c.checkUpdate(a) })
-	if err != nil || s.operator == "" {
+	if err := firstUndefined(s.operands, a); err != nil {
 		return err
 	}
-	return checkValueKinds(s.operator, s.operands, value.N, a)
-}
-
-func (c *call) checkUpdate(a Args) error {
-	if err := c.checkCount(); err != nil {
+	if err := checkCalls(s.operands, a); err != nil || s.operator == "" {
 		return err
 	}
-	if c.name == "list_append" {
-		return checkValueKinds(c.name, c.args, value.L, a)
-	}
-	if err := c.checkPath(); err != nil {
-		return err
-	}
-	return checkDistinct(c.name, c.args, a)
-}
-
-// checkValueKinds demands that those of the operands that are a :value be of the kind.
-func checkValueKinds(operator string, operands []operand, want value.Kind, a Args) error {
-	for _, o := range operands {
-		if o.value == "" {
-			continue
-		}
-		if kind := o.kind(a); kind != want {
-			return wrongType(operator, kind.String())
-		}
-	}
-	return nil
+	return checkKinds(s.operator, s.operands, a, value.N)
 }

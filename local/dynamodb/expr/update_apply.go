@@ -13,19 +13,18 @@ import (
 // lead nowhere, numbers out of range.
 func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
 	edits := make([]edit, len(u.actions))
-	for i, act := range u.actions {
-		edits[i] = edit{action: act, operand: a.Values[act.value], at: 1}
-		if act.verb != set {
-			continue
+	for i, act := range slices.Backward(u.actions) {
+		e := edit{verb: act.verb, steps: act.path.resolve(a), operand: a.Values[act.value]}
+		if act.verb == set {
+			if err := checkParent(old, e.steps); err != nil {
+				return nil, err
+			}
+			var err error
+			if e.operand, err = act.source.eval(evaluator{item: old, args: a}); err != nil {
+				return nil, err
+			}
 		}
-		v, err := act.source.eval(evaluator{item: old, args: a})
-		if err != nil {
-			return nil, err
-		}
-		edits[i].operand = v
-	}
-	for i, act := range u.actions {
-		edits[i].steps = act.path.resolve(a)
+		edits[i] = e
 	}
 	if old == nil {
 		old = value.Item{}
@@ -33,18 +32,32 @@ func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
 	return editFields(old, edits, 0)
 }
 
+// checkParent demands that what the last step of a path stands in be there. It is checked before the right-hand side of
+// the SET, as AWS does; editValue would find it too, but later.
+func checkParent(item value.Item, steps []step) error {
+	last := len(steps) - 1
+	if last == 0 {
+		return nil
+	}
+	parent := descend(item[steps[0].name], steps[1:last])
+	if steps[last].isIndex() && parent.Kind() == value.L || !steps[last].isIndex() && parent.Kind() == value.M {
+		return nil
+	}
+	return errUpdatePath
+}
+
 // eval computes the right-hand side of a SET.
 func (s source) eval(e evaluator) (value.Value, error) {
-	first, err := e.source(s.operands[0])
-	if err != nil || s.operator == "" {
-		return first, err
+	if s.operator == "" {
+		return e.source(s.operands[0])
 	}
-	second, err := e.source(s.operands[1])
+	first, err := e.sourceOf(value.N, s.operands[0])
 	if err != nil {
 		return value.Value{}, err
 	}
-	if first.Kind() != value.N || second.Kind() != value.N {
-		return value.Value{}, errOperandType
+	second, err := e.sourceOf(value.N, s.operands[1])
+	if err != nil {
+		return value.Value{}, err
 	}
 	compute := value.Number.Add
 	if s.operator == "-" {
@@ -55,6 +68,15 @@ func (s source) eval(e evaluator) (value.Value, error) {
 		return value.Value{}, err
 	}
 	return value.Numeric(result), nil
+}
+
+// sourceOf demands besides that the operand be of a kind.
+func (e evaluator) sourceOf(kind value.Kind, o operand) (value.Value, error) {
+	v, err := e.source(o)
+	if err == nil && v.Kind() != kind {
+		err = errOperandType
+	}
+	return v, err
 }
 
 // source gives the value of an operand of SET, which must exist.
@@ -71,31 +93,29 @@ func (e evaluator) source(o operand) (value.Value, error) {
 
 func (e evaluator) updateCall(c *call) (value.Value, error) {
 	if c.name == "if_not_exists" {
-		if v := e.operand(c.args[0]); !v.IsZero() {
+		// The second operand must exist even where the first does: so says AWS's DynamoDB Local.
+		other, err := e.source(c.args[1])
+		if v := e.operand(c.args[0]); err == nil && !v.IsZero() {
 			return v, nil
 		}
-		return e.source(c.args[1])
+		return other, err
 	}
-	var joined []value.Value
-	for _, arg := range c.args {
-		v, err := e.source(arg)
-		if err != nil {
-			return value.Value{}, err
-		}
-		if v.Kind() != value.L {
-			return value.Value{}, errOperandType
-		}
-		joined = append(joined, v.List()...)
+	head, err := e.sourceOf(value.L, c.args[0])
+	if err != nil {
+		return value.Value{}, err
 	}
-	return value.List(joined), nil
+	tail, err := e.sourceOf(value.L, c.args[1])
+	if err != nil {
+		return value.Value{}, err
+	}
+	return value.List(slices.Concat(head.List(), tail.List())), nil
 }
 
-// edit is an action on its way down the path.
+// edit is an action with its placeholders resolved.
 type edit struct {
-	action
+	verb    verb
 	steps   []step
 	operand value.Value // what to set, add or delete
-	at      int
 }
 
 // editFields applies the edits to a map, whose own path has depth steps, and gives the changed copy.
