@@ -152,7 +152,7 @@ func (t *Table) applyAlone(ctx context.Context, put *types.Put, upd *types.Updat
 	case err != nil:
 		return t.fail("write task", err)
 	default:
-		t.seenOne(units)
+		t.sawWrite(one(units)...)
 		return nil
 	}
 }
@@ -176,7 +176,7 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 			TransactItems: items, ClientRequestToken: &token, ReturnConsumedCapacity: t.units(),
 		})
 		if err == nil {
-			t.seen(out.ConsumedCapacity...)
+			t.sawWrite(out.ConsumedCapacity...)
 			return nil, nil
 		}
 		var cancelled *types.TransactionCanceledException

@@ -33,7 +33,7 @@ func (t *Table) encodeArtifact(a task.Artifact) item {
 	i.setNum("after_not_before", int64(a.After.NotBefore))
 	i.setNum(attrPurgeAt, t.purgeAt(a.CreatedAt))
 	i[attrListPK] = str(t.spreadKey("ARTIFACT", a.TaskID))
-	i[attrListSK] = str(millis(a.CreatedAt) + "#" + a.ID)
+	i[attrListSK] = str(millis(a.CreatedAt) + "#" + ArtifactID(a.TaskID, a.N))
 	return i
 }
 

@@ -95,7 +95,7 @@ func (t *Table) record(ctx context.Context, entries []AuditEntry) error {
 		if err != nil {
 			return t.fail("record audit", err)
 		}
-		t.seen(out.ConsumedCapacity...)
+		t.sawWrite(out.ConsumedCapacity...)
 		if left = out.UnprocessedItems[t.name]; len(left) > 0 {
 			if err := pause(ctx, try); err != nil {
 				return t.fail("record audit", err)

@@ -43,6 +43,9 @@ func (t *Table) Claim(ctx context.Context, workerID string, limit int, ttl time.
 	if w, err = t.alive(ctx, w); err != nil {
 		return nil, err
 	}
+	if w, err = t.freeLapsed(ctx, w); err != nil {
+		return nil, err
+	}
 	claims, err := t.handOver(ctx, w, limit)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,18 @@ func (t *Table) alive(ctx context.Context, w worker.Worker) (worker.Worker, erro
 		return w, workerNotFound()
 	}
 	return seen, err
+}
+
+// freeLapsed moves on what is due before a full worker is turned away: its slots may
+// be taken by leases that have run out.
+func (t *Table) freeLapsed(ctx context.Context, w worker.Worker) (worker.Worker, error) {
+	if w.Free() > 0 {
+		return w, nil
+	}
+	if _, err := t.Due(ctx, maxDue); err != nil {
+		return w, err
+	}
+	return t.Worker(ctx, w.ID)
 }
 
 // handOver fetches the leases that were dispatched to the worker, and marks them
@@ -157,7 +172,7 @@ func (t *Table) markFetched(ctx context.Context, workerID string, ids []string) 
 		}
 		return nil, err
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawWrite(one(out.ConsumedCapacity)...)
 	var taken []string
 	for _, id := range item(out.Attributes).strs("handover") {
 		if contains(ids, id) {

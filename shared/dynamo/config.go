@@ -77,6 +77,6 @@ func (t *Table) updateConfig(ctx context.Context, u *update) (Config, error) {
 	if err != nil {
 		return Config{}, t.fail("save config", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawWrite(one(out.ConsumedCapacity)...)
 	return decodeConfig(out.Attributes), nil
 }

@@ -113,7 +113,7 @@ func (t *Table) countOnce(ctx context.Context, shard string, records []Record) e
 	if err != nil {
 		return t.lostRaceOr("count", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawWrite(one(out.ConsumedCapacity)...)
 	return nil
 }
 

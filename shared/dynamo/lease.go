@@ -51,7 +51,14 @@ func (t *Table) tryLease(ctx context.Context, r LeaseRequest, actor string) (l t
 		_, err = task.Grant(k, "", "", 0, t.now()) // says why not
 		return l, w, err
 	}
-	if w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID); err != nil {
+	w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID)
+	if fault.Is(err, fault.NoWorker) {
+		// Slots may be taken by leases that have run out: look once more without them.
+		if _, err = t.Due(ctx, maxDue); err == nil {
+			w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID)
+		}
+	}
+	if err != nil {
 		return l, w, err
 	}
 	s, err := t.grant(ctx, k, w.ID, r.TTL, r.Handover, actor)

@@ -62,7 +62,7 @@ func (t *Table) query(ctx context.Context, q query) ([]item, error) {
 	if err != nil {
 		return nil, t.fail("query", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawRead(one(out.ConsumedCapacity)...)
 	items := make([]item, len(out.Items))
 	for n, i := range out.Items {
 		items[n] = i

@@ -47,7 +47,7 @@ type Table struct {
 	partitions int
 	retention  time.Duration
 	now        clock.Now
-	observe    func(*types.ConsumedCapacity)
+	observe    func(Units)
 }
 
 // Open returns the table. It makes no call.
@@ -60,9 +60,12 @@ func Open(cfg aws.Config, s Settings) *Table {
 // https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// Units are the capacity units that one call consumed.
+type Units struct{ WriteBase, WriteIndex, Read float64 }
+
 // Observe has f called with the units that each call consumed. It is for
 // measuring, and must be set before the first call.
-func (t *Table) Observe(f func(*types.ConsumedCapacity)) { t.observe = f }
+func (t *Table) Observe(f func(Units)) { t.observe = f }
 
 func (t *Table) units() types.ReturnConsumedCapacity {
 	if t.observe == nil {
@@ -71,19 +74,30 @@ func (t *Table) units() types.ReturnConsumedCapacity {
 	return types.ReturnConsumedCapacityIndexes
 }
 
-func (t *Table) seen(c ...types.ConsumedCapacity) {
-	if t.observe == nil {
-		return
-	}
-	for i := range c {
-		t.observe(&c[i])
+func (t *Table) sawRead(c ...types.ConsumedCapacity) {
+	for _, u := range c {
+		if t.observe != nil {
+			t.observe(Units{Read: aws.ToFloat64(u.CapacityUnits)})
+		}
 	}
 }
 
-func (t *Table) seenOne(c *types.ConsumedCapacity) {
-	if c != nil {
-		t.seen(*c)
+func (t *Table) sawWrite(c ...types.ConsumedCapacity) {
+	for _, u := range c {
+		if t.observe == nil || u.Table == nil {
+			continue
+		}
+		base := aws.ToFloat64(u.Table.CapacityUnits)
+		t.observe(Units{WriteBase: base, WriteIndex: aws.ToFloat64(u.CapacityUnits) - base})
 	}
+}
+
+// one is the capacity of a call that reports a single one, if it reports any.
+func one(c *types.ConsumedCapacity) []types.ConsumedCapacity {
+	if c == nil {
+		return nil
+	}
+	return []types.ConsumedCapacity{*c}
 }
 
 // get reads one item, strongly consistent. An item past its TTL is not found.
@@ -96,7 +110,7 @@ func (t *Table) get(ctx context.Context, k key) (item, bool, error) {
 	if err != nil {
 		return nil, false, t.fail("get item", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawRead(one(out.ConsumedCapacity)...)
 	if out.Item == nil || gone(out.Item, t.now()) {
 		return nil, false, nil
 	}
@@ -137,7 +151,7 @@ func (t *Table) batchInto(ctx context.Context, found map[key]item, keys []key, c
 		if err != nil {
 			return t.fail("batch get", err)
 		}
-		t.seen(out.ConsumedCapacity...)
+		t.sawRead(out.ConsumedCapacity...)
 		for _, i := range out.Responses[t.name] {
 			found[keyOf(i)] = i
 		}

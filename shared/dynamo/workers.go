@@ -78,7 +78,7 @@ func (t *Table) createWorker(ctx context.Context, w worker.Worker, actor string)
 	if err != nil {
 		return t.lostRaceOr("register worker", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawWrite(one(out.ConsumedCapacity)...)
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (t *Table) updateWorker(ctx context.Context, old, w worker.Worker, change *
 	if err != nil {
 		return t.lostRaceOr("update worker", err)
 	}
-	t.seenOne(out.ConsumedCapacity)
+	t.sawWrite(one(out.ConsumedCapacity)...)
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (t *Table) Hear(ctx context.Context, id string) error {
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values, ReturnConsumedCapacity: t.units(),
 	})
 	if err == nil {
-		t.seenOne(out.ConsumedCapacity)
+		t.sawWrite(one(out.ConsumedCapacity)...)
 		return nil
 	}
 	if err = t.lostRaceOr("hear worker", err); errors.Is(err, ErrLostRace) {

@@ -67,7 +67,7 @@ func TestRegister(t *testing.T) {
 func TestStale(t *testing.T) {
 	t.Parallel()
 	w := worker.Worker{LastHeartbeat: 1000}
-	if w.Stale(1000 + 14_999) || !w.Stale(1000+15_000) {
+	if w.Stale(1000+14_999) || !w.Stale(1000+15_000) {
 		t.Error("a worker is stale from 15 s on")
 	}
 }
