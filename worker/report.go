@@ -65,6 +65,8 @@ func judge(t client.Task, command string, res process.Result) report {
 		return fromClaude(t, c)
 	}
 	switch {
+	case res.ExitCode == 0 && claude.CutOff(res.Stdout):
+		return failure("result_cut_off", true, "the CLI's result is cut off", res.Stderr)
 	case res.Signal != 0:
 		return failure("signal", true, fmt.Sprintf("the command was ended by a signal (%v)", res.Signal), res.Stderr)
 	case res.ExitCode != 0:

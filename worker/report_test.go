@@ -43,6 +43,7 @@ func TestReport(t *testing.T) {
 		{"claude without a word", process.Result{Stdout: object(true, "null", ""), ExitCode: 1}, "-", "the CLI reports an error (success)", "model_error", true, true, 10},
 		{"claude succeeds, its process does not", process.Result{Stdout: object(false, "null", "four"), ExitCode: 7},
 			"-", "the command ended with exit status 7", "exit_status", true, false, -1},
+		{"claude cut off", process.Result{Stdout: object(false, "null", "four")[:60]}, "-", "the CLI's result is cut off", "result_cut_off", true, false, -1},
 		{"exit status", process.Result{ExitCode: 3, Stderr: noise, Stdout: []byte("part")},
 			"-", "the command ended with exit status 3; it wrote: some\uFFFDnoise\uFFFD", "exit_status", true, false, -1},
 		{"signal", process.Result{ExitCode: -1, Signal: syscall.SIGSEGV}, "-", "the command was ended by a signal (segmentation fault)", "signal", true, false, -1},

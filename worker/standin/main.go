@@ -20,6 +20,7 @@
 //	api-error N        report the error of an API call that ended with status N
 //	raw TEXT           print TEXT in place of the JSON object
 //	raw-bytes N        print N bytes in place of the JSON object
+//	flood              print without end
 //	invalid-utf8       print bytes that are not UTF-8 in place of the JSON object
 //	exit N             end at once with status N and without a result
 //	crash              end at once by SIGKILL
@@ -130,6 +131,14 @@ var directives = map[string]func(a *answer, rest string) error{
 		return err
 	},
 	"invalid-utf8": func(a *answer, _ string) error { a.raw = []byte("a\xff\xfeb\x00c\xe2\x82"); return nil },
+	"flood": func(*answer, string) error {
+		for {
+			if _, err := fmt.Println(strings.Repeat("x", 1023)); err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	},
 	"exit": func(_ *answer, rest string) error {
 		n, err := strconv.Atoi(rest)
 		if err == nil {

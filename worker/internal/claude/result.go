@@ -80,6 +80,12 @@ func Parse(stdout []byte) (Result, bool) {
 	return r, true
 }
 
+// CutOff reports whether stdout is the beginning of a result object and no more.
+func CutOff(stdout []byte) bool {
+	stdout = bytes.TrimSpace(stdout)
+	return bytes.HasPrefix(stdout, []byte(`{"type":"result",`)) && !json.Valid(stdout)
+}
+
 // Output is what a task gets. With wantJSON it is always valid JSON: the
 // model's text when that is JSON by itself or inside one fenced block, else
 // the CLI's whole object, whose "result" holds the text.

@@ -68,6 +68,18 @@ func TestParseRefusesOtherPrograms(t *testing.T) {
 	}
 }
 
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{
+		success: false, success[:len(success)-1]: true, success[:20]: true, "\n" + success[:90]: true,
+		"": false, "four": false, `{"type":"result"}`: false, `{"type":"assistant","te`: false,
+	} {
+		if got := CutOff([]byte(in)); got != want {
+			t.Errorf("%q: %v", in, got)
+		}
+	}
+}
+
 func TestOutputJSON(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, want string }{

@@ -47,7 +47,8 @@ type Result struct {
 	Stdout []byte // at most MaxStdout bytes
 	Stderr []byte // the last MaxStderr bytes
 	// Cause is nil when the command ended by itself; otherwise why it was
-	// stopped: ErrTimeout, ErrOutputLimit or the cause of the context.
+	// stopped: ErrTimeout, ErrOutputLimit, the cause of the context, or that its
+	// output could not be read.
 	Cause error
 	// StartErr is set when the command could not be started: nothing ran.
 	StartErr error
@@ -76,18 +77,17 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stdout := &head{max: c.MaxStdout, full: func() { cancel(ErrOutputLimit) }}
-	stderr := &tail{max: c.MaxStderr}
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, c.Env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Stdin), stdout, stderr
-	cmd.WaitDelay = Grace
-	cmd.SysProcAttr = attributes()
-
-	started := time.Now()
 	if err := context.Cause(ctx); err != nil {
 		return Result{Cause: err, ExitCode: -1}
 	}
+	stdout, err := newCapture(c.MaxStdout)
+	if err != nil {
+		return Result{StartErr: err, ExitCode: -1}
+	}
+	defer stdout.close()
+	stderr := &tail{max: c.MaxStderr}
+	cmd := command(c, stdout.file, stderr)
+	started := time.Now()
 	if err := r.start(cmd); err != nil {
 		return Result{StartErr: err, ExitCode: -1, Duration: time.Since(started)}
 	}
@@ -95,26 +95,46 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 	defer timer.Stop()
 
 	exited, stopped := make(chan struct{}), make(chan error, 1)
+	go stdout.watch(exited, func() { cancel(ErrOutputLimit) })
 	go func() { stopped <- r.stopOn(ctx, cmd.Process.Pid, exited) }()
-	// A command that exits with 0 just before it is stopped has succeeded: its
-	// cause is the one that stopOn acted on, not what ctx says afterwards.
-	var cause error
+	res := Result{}
 	wait(cmd, func() {
 		close(exited)
-		cause = <-stopped
+		// A command that exits with 0 just before it is stopped has succeeded: the
+		// cause is the one that stopOn acted on, not what ctx says afterwards.
+		res.Cause = <-stopped
 		r.forget(cmd.Process.Pid)
 	})
-	res := Result{
-		Stdout: stdout.bytes(), Stderr: stderr.bytes(), Cause: cause,
-		ExitCode: cmd.ProcessState.ExitCode(), Duration: time.Since(started),
-	}
-	if stdout.overflowed() && cause == nil {
-		res.Cause = ErrOutputLimit
-	}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	res.Duration = time.Since(started)
+	res.finish(cmd.ProcessState, stdout)
+	res.Stderr = stderr.bytes()
+	return res
+}
+
+// finish takes over how the process ended and what it printed.
+func (res *Result) finish(state *os.ProcessState, stdout *capture) {
+	res.ExitCode = state.ExitCode()
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		res.Signal = ws.Signal()
 	}
-	return res
+	var err error
+	res.Stdout, err = stdout.read()
+	switch {
+	case res.Cause != nil:
+	case err != nil:
+		res.Cause = err
+	case stdout.over():
+		res.Cause = ErrOutputLimit
+	}
+}
+
+func command(c Command, stdout *os.File, stderr *tail) *exec.Cmd {
+	cmd := exec.Command(c.Args[0], c.Args[1:]...)
+	cmd.Dir, cmd.Env = c.Dir, c.Env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Stdin), stdout, stderr
+	cmd.WaitDelay = Grace
+	cmd.SysProcAttr = attributes()
+	return cmd
 }
 
 // KillAll sends SIGKILL to every group that runs, and lets no other start. It

@@ -3,7 +3,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func command(t testing.TB, prompt string) Command {
+func prompting(t testing.TB, prompt string) Command {
 	return Command{
 		Args: []string{standin}, Dir: t.TempDir(), Env: []string{"A=b"}, Stdin: prompt,
 		Timeout: 30 * time.Second, MaxStdout: 1 << 20, MaxStderr: 1 << 10,
@@ -60,7 +59,7 @@ func TestRunEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var r Runner
-			res := r.Run(t.Context(), command(t, tt.prompt))
+			res := r.Run(t.Context(), prompting(t, tt.prompt))
 			if res.Cause != nil || res.StartErr != nil {
 				t.Fatalf("cause %v, start %v", res.Cause, res.StartErr)
 			}
@@ -79,7 +78,7 @@ func TestRunEnds(t *testing.T) {
 
 func TestRunEnvironment(t *testing.T) {
 	t.Parallel()
-	c := command(t, "")
+	c := prompting(t, "")
 	c.Args = []string{"env"}
 	var r Runner
 	if res := r.Run(t.Context(), c); string(res.Stdout) != "A=b\n" {
@@ -90,7 +89,7 @@ func TestRunEnvironment(t *testing.T) {
 // A command that does not read its prompt must not fail or hang.
 func TestRunUnreadPrompt(t *testing.T) {
 	t.Parallel()
-	c := command(t, strings.Repeat("x", 1<<20))
+	c := prompting(t, strings.Repeat("x", 1<<20))
 	c.Args = []string{"true"}
 	var r Runner
 	if res := r.Run(t.Context(), c); res.StartErr != nil || res.Cause != nil || res.ExitCode != 0 {
@@ -105,7 +104,7 @@ func TestRunNotStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"no-such-program-here", "/no/such/program", plain} {
-		c := command(t, "")
+		c := prompting(t, "")
 		c.Args = []string{name}
 		var r Runner
 		if res := r.Run(t.Context(), c); !NotFound(res.StartErr) {
@@ -116,19 +115,49 @@ func TestRunNotStarted(t *testing.T) {
 	why := errors.New("why")
 	cancel(why)
 	var r Runner
-	if res := r.Run(ctx, command(t, "")); !errors.Is(res.Cause, why) {
+	if res := r.Run(ctx, prompting(t, "")); !errors.Is(res.Cause, why) {
 		t.Errorf("ended context: %+v", res)
 	}
 }
 
 func TestRunOutputLimit(t *testing.T) {
 	t.Parallel()
-	c := command(t, "raw-bytes 5000\nspawn-child "+filepath.Join(t.TempDir(), "pid"))
-	c.MaxStdout = 4000
+	for _, prompt := range []string{
+		"raw-bytes 5000", // ends by itself
+		"flood",          // must be stopped
+	} {
+		c := prompting(t, prompt)
+		c.MaxStdout = 4000
+		var r Runner
+		res := r.Run(t.Context(), c)
+		if !errors.Is(res.Cause, ErrOutputLimit) || len(res.Stdout) != 4000 {
+			t.Errorf("%s: cause %v, %d bytes", prompt, res.Cause, len(res.Stdout))
+		}
+		if res.Duration > 10*time.Second {
+			t.Errorf("%s: %v", prompt, res.Duration)
+		}
+	}
+}
+
+// Whatever is at the limit is kept.
+func TestRunOutputAtLimit(t *testing.T) {
+	t.Parallel()
+	c := prompting(t, "raw-bytes 5000")
+	c.MaxStdout = 5000
 	var r Runner
-	res := r.Run(t.Context(), c)
-	if !errors.Is(res.Cause, ErrOutputLimit) || !bytes.Equal(res.Stdout, bytes.Repeat([]byte("x"), 4000)) {
+	if res := r.Run(t.Context(), c); res.Cause != nil || len(res.Stdout) != 5000 {
 		t.Fatalf("cause %v, %d bytes", res.Cause, len(res.Stdout))
+	}
+}
+
+// The output is a file: what a program writes and does not wait for is there.
+func TestRunOutputIsFile(t *testing.T) {
+	t.Parallel()
+	c := prompting(t, "")
+	c.Args = []string{"sh", "-c", "test -f /dev/stdout && echo file"}
+	var r Runner
+	if res := r.Run(t.Context(), c); string(res.Stdout) != "file\n" {
+		t.Fatalf("%+v", res)
 	}
 }
 
@@ -152,7 +181,7 @@ func TestRunStopsGroup(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			pids := filepath.Join(t.TempDir(), "pids")
-			c := command(t, "pid "+pids+"\nspawn-child "+pids+"\n"+tt.prompt)
+			c := prompting(t, "pid "+pids+"\nspawn-child "+pids+"\n"+tt.prompt)
 			c.Timeout = tt.timeout
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
@@ -186,14 +215,14 @@ func TestKillAll(t *testing.T) {
 		waitPids(t, pids, 2)
 		r.KillAll()
 	}()
-	res := r.Run(t.Context(), command(t, "pid "+pids+"\nspawn-child "+pids+"\nsleep 1m"))
+	res := r.Run(t.Context(), prompting(t, "pid "+pids+"\nspawn-child "+pids+"\nsleep 1m"))
 	if res.Signal != syscall.SIGKILL {
 		t.Fatalf("%+v", res)
 	}
 	for _, pid := range waitPids(t, pids, 2) {
 		waitGone(t, pid)
 	}
-	if res := r.Run(t.Context(), command(t, "")); res.StartErr == nil {
+	if res := r.Run(t.Context(), prompting(t, "")); res.StartErr == nil {
 		t.Fatal("a command started after KillAll")
 	}
 }
