@@ -121,8 +121,8 @@ func TestConfigHelp(t *testing.T) {
 
 func TestChildEnv(t *testing.T) {
 	t.Parallel()
-	got := childEnv([]string{"A=1", "RUNTIME_API_KEY=secret", "RUNTIME_API_KEY_FILE=x"})
-	if !slices.Equal(got, []string{"A=1", "RUNTIME_API_KEY_FILE=x"}) {
+	got := childEnv([]string{"A=1", "RUNTIME_API_KEY=secret", "TMPDIR=/tmp", "RUNTIME_API_KEY_FILE=x"}, "/own")
+	if !slices.Equal(got, []string{"A=1", "RUNTIME_API_KEY_FILE=x", "TMPDIR=/own"}) {
 		t.Errorf("%v", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (w *worker) execute(stop, held context.Context, t client.Task, log *slog.Lo
 		cancel(errStopped) // AfterFunc's turn may come only after the command began
 	}
 
-	dir, err := os.MkdirTemp("", "bloom-task-")
+	dir, err := taskDir()
 	if err != nil {
 		log.Error("no working directory", "error", err.Error())
 		r := failure("no_directory", true, fmt.Sprintf("the worker could not make a working directory: %v", err), nil)
@@ -67,7 +68,7 @@ func (w *worker) execute(stop, held context.Context, t client.Task, log *slog.Lo
 		}
 	}()
 	res := w.runner.Run(ctx, process.Command{
-		Args: w.cfg.Command, Dir: dir, Env: childEnv(os.Environ()), Stdin: t.Prompt,
+		Args: w.cfg.Command, Dir: filepath.Join(dir, "work"), Env: childEnv(os.Environ(), filepath.Join(dir, "tmp")), Stdin: t.Prompt,
 		Timeout:   time.Duration(max(1, t.Policy.TimeoutSec)) * time.Second,
 		MaxStdout: maxStdout, MaxStderr: maxStderr,
 	})
@@ -81,15 +82,31 @@ func (w *worker) execute(stop, held context.Context, t client.Task, log *slog.Lo
 	return newReport(t, w.cfg.Command[0], res), true
 }
 
-// childEnv is the worker's environment without its API key.
-func childEnv(env []string) []string {
-	kept := make([]string, 0, len(env))
+// taskDir makes a folder for one task, with work, where the command runs, and
+// tmp, its TMPDIR: the CLI leaves files there. The caller removes the whole.
+func taskDir() (string, error) {
+	dir, err := os.MkdirTemp("", "bloom-task-")
+	if err != nil {
+		return "", err
+	}
+	for _, sub := range []string{"work", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return "", errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
+}
+
+// childEnv is the worker's environment without its API key, and with the
+// task's own folder for temporary files.
+func childEnv(env []string, tmp string) []string {
+	kept := make([]string, 0, len(env)+1)
 	for _, e := range env {
-		if !strings.HasPrefix(e, "RUNTIME_API_KEY=") {
+		if !strings.HasPrefix(e, "RUNTIME_API_KEY=") && !strings.HasPrefix(e, "TMPDIR=") {
 			kept = append(kept, e)
 		}
 	}
-	return kept
+	return append(kept, "TMPDIR="+tmp)
 }
 
 // deliver reports the end of a task, as often as it takes while the lease is

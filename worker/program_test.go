@@ -57,7 +57,7 @@ func launch(t *testing.T, url, ca string, args ...string) *program {
 	}
 	w := &program{logs: &logs{}, tmp: t.TempDir(), done: make(chan struct{})}
 	w.cmd = exec.Command(workerBin, append([]string{"-url", url, "-ca", ca, "-name", "w"}, args...)...)
-	w.cmd.Env = append(os.Environ(), "RUNTIME_API_KEY=test-key", "TMPDIR="+w.tmp)
+	w.cmd.Env = append(os.Environ(), "RUNTIME_API_KEY=test-key", "BLOOM_TEST_VALUE=passed on", "TMPDIR="+w.tmp)
 	w.cmd.Stderr = w.logs
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -177,6 +177,7 @@ func TestProgramHappyPath(t *testing.T) {
 	ids := map[string]string{ // task → expected output; "" = another check
 		p.add("hello secret-prompt\n"): "echo: hello secret-prompt\n",
 		p.add("env RUNTIME_API_KEY"):   "unset",
+		p.add("env BLOOM_TEST_VALUE"):  "passed on",
 		p.add("raw plain output"):      "plain output",
 		p.add("invalid-utf8"):          "a\uFFFDb\uFFFDc\uFFFD",
 		p.add("answer {\"a\":1}", func(t *peerTask) { t.DesiredFormat = "json" }): `{"a":1}`,
