@@ -2,6 +2,7 @@ package value
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -307,11 +308,9 @@ func (d *decoder) set(kind Kind) (Value, error) {
 		d.refuse(emptySet(kind))
 		return Value{}, nil
 	}
-	given := len(members)
-	shown := strings.Join(members, ", ") // before the set sorts them
-	v := Set(kind, members)
-	if len(v.Members()) < given {
-		d.refuse(duplicates(kind, shown))
+	v := Set(kind, slices.Clone(members))
+	if len(v.Members()) < len(members) {
+		d.refuse(duplicates(kind, members))
 	}
 	return v, nil
 }
@@ -326,10 +325,10 @@ func emptySet(kind Kind) *Error {
 	return invalidParameter("Binary sets should not be empty")
 }
 
-func duplicates(kind Kind, members string) *Error {
+func duplicates(kind Kind, members []string) *Error {
 	switch kind {
 	case SS:
-		return invalidParameter("Input collection [" + members + "] contains duplicates.")
+		return invalidParameter("Input collection [" + strings.Join(members, ", ") + "] contains duplicates.")
 	case NS:
 		return Invalid("Input collection contains duplicates")
 	}

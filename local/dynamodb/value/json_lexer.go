@@ -232,26 +232,29 @@ func (l *lexer) wrongToken(text string) error {
 // number reads a JSON number: -?int frac? exp?.
 func (l *lexer) number() (string, error) {
 	start := l.pos
-	l.accept('-')
-	if !l.accept('0') && !l.digits() {
+	l.oneOf("-")
+	if !l.oneOf("0") && !l.digits() {
 		return "", errSyntax
 	}
-	if l.pos < len(l.src) && l.src[l.pos] == '.' {
-		l.pos++
-		if !l.digits() {
-			return "", errSyntax
-		}
+	if l.oneOf(".") && !l.digits() {
+		return "", errSyntax
 	}
-	if l.pos < len(l.src) && (l.src[l.pos] == 'e' || l.src[l.pos] == 'E') {
-		l.pos++
-		if l.pos < len(l.src) && (l.src[l.pos] == '+' || l.src[l.pos] == '-') {
-			l.pos++
-		}
+	if l.oneOf("eE") {
+		l.oneOf("+-")
 		if !l.digits() {
 			return "", errSyntax
 		}
 	}
 	return l.src[start:l.pos], nil
+}
+
+// oneOf takes the next byte if it is one of those, without skipping white space.
+func (l *lexer) oneOf(bytes string) bool {
+	if l.pos == len(l.src) || strings.IndexByte(bytes, l.src[l.pos]) < 0 {
+		return false
+	}
+	l.pos++
+	return true
 }
 
 func (l *lexer) digits() bool {

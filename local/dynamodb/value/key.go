@@ -1,6 +1,9 @@
 package value
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Keys sort, byte by byte, as DynamoDB sorts the values: strings and bytes by their bytes, numbers by value. Each is
 // self-delimiting: one key may follow another, and the pair sorts by the first key, then by the second.
@@ -105,6 +108,9 @@ func decodeTextKey(kind Kind, b []byte) (Value, []byte, error) {
 		}
 		switch b[i] {
 		case terminator:
+			if kind == S && !utf8.Valid(text) {
+				return Value{}, nil, ErrDamaged
+			}
 			return Value{kind: kind, text: string(text)}, b[i+1:], nil
 		case escaped:
 			text = append(text, 0)
@@ -124,7 +130,7 @@ func decodeNumberKey(b []byte, flip byte) (Value, []byte, error) {
 	for i := 1; i < len(b) && i <= maxDigits/2+1; i++ {
 		pair := b[i] ^ flip
 		if pair == 0 {
-			d.digits = strings.TrimRight(string(digits), "0")
+			d.digits = strings.TrimSuffix(string(digits), "0")
 			return finishNumberKey(d, b[i+1:])
 		}
 		if pair > 100 {
@@ -136,7 +142,7 @@ func decodeNumberKey(b []byte, flip byte) (Value, []byte, error) {
 }
 
 func finishNumberKey(d decimal, rest []byte) (Value, []byte, error) {
-	if d.digits == "" || d.digits[0] == '0' {
+	if d.digits == "" || d.digits[0] == '0' || d.digits[len(d.digits)-1] == '0' {
 		return Value{}, nil, ErrDamaged
 	}
 	n, err := d.number()

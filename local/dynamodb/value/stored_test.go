@@ -1,0 +1,81 @@
+package value
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestStoredRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		it := genItem(3).Draw(t, "item")
+		got, err := DecodeStored(AppendStored(nil, it))
+		if err != nil || !EqualItems(got, it) {
+			t.Fatalf("DecodeStored = %v, %v; want %v", got, err, it)
+		}
+		if Size(got) != Size(it) {
+			t.Fatalf("size changed from %d to %d", Size(it), Size(got))
+		}
+	})
+}
+
+func TestDecodeStoredDamage(t *testing.T) {
+	t.Parallel()
+	text := func(s string) string { return string(rune(len(s))) + s }
+	attribute := "\x01\x01" + text("a")
+	for name, b := range map[string]string{
+		"nothing":              "",
+		"another version":      "\x02\x00",
+		"bytes after the end":  "\x01\x00x",
+		"count too large":      "\x01\x05",
+		"endless count":        "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+		"name not UTF-8":       "\x01\x01" + text("\xff") + "\x05",
+		"the same name twice":  "\x01\x02" + text("a") + "\x05" + text("a") + "\x05",
+		"no value":             attribute,
+		"unknown kind":         attribute + "\x0b",
+		"no kind":              attribute + "\x00",
+		"string not UTF-8":     attribute + "\x01" + text("\xff"),
+		"string cut short":     attribute + "\x01\x05ab",
+		"number not a number":  attribute + "\x02" + text("x"),
+		"number not canonical": attribute + "\x02" + text("01"),
+		"neither true nor not": attribute + "\x04\x02",
+		"list cut short":       attribute + "\x06\x02\x05",
+		"empty set":            attribute + "\x08\x00",
+		"set out of order":     attribute + "\x08\x02" + text("b") + text("a"),
+		"set with duplicates":  attribute + "\x08\x02" + text("a") + text("a"),
+		"set of odd numbers":   attribute + "\x09\x01" + text("01"),
+		"too deep":             attribute + strings.Repeat("\x06\x01", MaxLevels) + "\x05",
+	} {
+		if it, err := DecodeStored([]byte(b)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v, %v", name, it, err)
+		}
+	}
+	if _, err := DecodeStored([]byte(attribute + strings.Repeat("\x06\x01", MaxLevels-1) + "\x05")); err != nil {
+		t.Errorf("as deep as allowed: %v", err)
+	}
+}
+
+func FuzzDecodeStored(f *testing.F) {
+	it, err := ParseItem([]byte(everyKind))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(AppendStored(nil, it))
+	f.Add([]byte{storedVersion, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		it, err := DecodeStored(b)
+		if err != nil {
+			return
+		}
+		again, err := DecodeStored(AppendStored(nil, it))
+		if err != nil || !EqualItems(it, again) {
+			t.Errorf("%x: %v, then %v, %v", b, it, again, err)
+		}
+		if _, err := ParseItem(AppendItem(nil, it)); err != nil {
+			t.Errorf("%x: the wire refuses %v: %v", b, it, err)
+		}
+	})
+}
