@@ -14,15 +14,15 @@ import (
 
 // listener takes connections, bounded in number, and does their TLS handshakes
 // itself, each with a deadline, so that net/http gets only clients that speak
-// TLS. It hands HTTP/1.1 connections over as *plainConn, which gives net/http's
-// own error answers the project's shape.
+// TLS. It hands HTTP/1.1 connections over as *plainConn or *secureConn, which
+// give net/http's own error answers the project's shape.
 //
 // When all connections are in use, the one that has been idle for longest is
 // closed for the next client; while none is idle, clients wait in the kernel's
 // queue.
 type listener struct {
 	net.Listener
-	conf   *tls.Config
+	conf   *tls.Config // nil: plain HTTP
 	limits limits
 	slots  chan struct{}
 	ready  chan net.Conn
@@ -65,7 +65,7 @@ func (l *listener) run() {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			pause = 5 * time.Millisecond
-			go l.handshake(&countedConn{Conn: c, slots: l.slots})
+			go l.admit(&countedConn{Conn: c, slots: l.slots})
 			continue
 		}
 		<-l.slots
@@ -139,31 +139,46 @@ func (l *listener) observe(c net.Conn, state http.ConnState) {
 		delete(l.at, c)
 	}
 	if state == http.StateIdle {
+		if p := plainOf(c); p != nil {
+			p.answering.Store(false)
+		}
 		l.at[c] = l.idle.PushBack(c)
 	}
 }
 
-// handshake makes a TLS connection of a raw one and hands it to Accept.
-func (l *listener) handshake(raw net.Conn) {
-	c := tls.Server(raw, l.conf)
-	_ = raw.SetDeadline(time.Now().Add(l.limits.handshake)) // if it fails, so does the handshake
-	ctx, cancel := context.WithTimeout(context.Background(), l.limits.handshake)
-	defer cancel()
-	if err := c.HandshakeContext(ctx); err != nil {
-		answerPlainHTTP(err)
-		_ = raw.Close()
-		return
-	}
-	_ = raw.SetDeadline(time.Time{})
-	var out net.Conn = c
-	if c.ConnectionState().NegotiatedProtocol != "h2" {
-		out = &plainConn{Conn: c}
+// admit hands a new connection to Accept, after its handshake.
+func (l *listener) admit(raw net.Conn) {
+	out := net.Conn(&plainConn{Conn: raw})
+	if l.conf != nil {
+		c := l.handshake(raw)
+		if c == nil {
+			_ = raw.Close()
+			return
+		}
+		out = c
+		if c.ConnectionState().NegotiatedProtocol != "h2" {
+			out = &secureConn{plainConn: plainConn{Conn: c}, tls: c}
+		}
 	}
 	select {
 	case l.ready <- out:
 	case <-l.closed:
 		_ = raw.Close()
 	}
+}
+
+// handshake makes a TLS connection of a raw one; nil when it fails.
+func (l *listener) handshake(raw net.Conn) *tls.Conn {
+	c := tls.Server(raw, l.conf)
+	_ = raw.SetDeadline(time.Now().Add(l.limits.handshake)) // if it fails, so does the handshake
+	ctx, cancel := context.WithTimeout(context.Background(), l.limits.handshake)
+	defer cancel()
+	if err := c.HandshakeContext(ctx); err != nil {
+		answerPlainHTTP(err)
+		return nil
+	}
+	_ = raw.SetDeadline(time.Time{})
+	return c
 }
 
 // answerPlainHTTP tells a client that speaks HTTP to the TLS port what is wrong.
@@ -188,4 +203,12 @@ type countedConn struct {
 func (c *countedConn) Close() error {
 	c.once.Do(func() { <-c.slots })
 	return c.Conn.Close()
+}
+
+// CloseWrite is TCP's.
+func (c *countedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }

@@ -7,21 +7,19 @@ import (
 	"time"
 )
 
+// redirectLimits are for clients that have one short thing to say.
+var redirectLimits = limits{
+	header: 5 * time.Second, read: 5 * time.Second, write: 5 * time.Second, idle: 5 * time.Second, connections: 256,
+}
+
 // NewRedirect makes the server for plain HTTP. It answers every request with
 // 308 to the same path and query at the https address, whose host is the one
 // the client asked for (that of address when the client named none) and whose
 // port is that of address. It reads no body and serves one request a
 // connection.
-func NewRedirect(address string, log *slog.Logger) *http.Server {
-	s := &http.Server{
-		Handler:           redirect(address),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      5 * time.Second,
-		MaxHeaderBytes:    maxHeaderBlock,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	s.SetKeepAlivesEnabled(false)
+func NewRedirect(address string, log *slog.Logger) *Server {
+	s := newServer(redirect(address), nil, log, redirectLimits)
+	s.http.SetKeepAlivesEnabled(false)
 	return s
 }
 

@@ -21,10 +21,10 @@ const (
 	maxStreams     = 128 // requests at once on one HTTP/2 connection
 )
 
-// Server serves a handler over TLS (1.2 and later), as HTTP/2 and HTTP/1.1.
+// Server serves a handler; see NewServer and NewRedirect.
 type Server struct {
 	http   *http.Server
-	tls    *tls.Config
+	tls    *tls.Config // nil: plain HTTP
 	limits limits
 }
 
@@ -36,18 +36,22 @@ type limits struct {
 
 var defaultLimits = limits{handshakeTime, headerTime, readTime, writeTime, idleTime, maxConnections}
 
-// NewServer makes a server. Of conf it wants certificates only.
+// NewServer makes a server that speaks TLS (1.2 and later), with HTTP/2 and
+// HTTP/1.1 in it. Of conf it wants certificates only.
 func NewServer(h http.Handler, conf *tls.Config, log *slog.Logger) *Server {
 	return newServer(h, conf, log, defaultLimits)
 }
 
 func newServer(h http.Handler, conf *tls.Config, log *slog.Logger, l limits) *Server {
-	conf = conf.Clone()
-	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
-	conf.NextProtos = []string{"h2", "http/1.1"}
+	if conf != nil {
+		conf = conf.Clone()
+		conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
+		conf.NextProtos = []string{"h2", "http/1.1"} // tells net/http, too, to speak HTTP/2
+	}
 	return &Server{tls: conf, limits: l, http: &http.Server{
-		Handler:           h,
-		TLSConfig:         conf, // tells net/http to speak HTTP/2; the listener does the handshakes
+		Handler:           answering(h),
+		TLSConfig:         conf,
+		ConnContext:       rememberConn,
 		ReadHeaderTimeout: l.header,
 		ReadTimeout:       l.read,
 		WriteTimeout:      l.write,
