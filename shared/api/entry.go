@@ -21,13 +21,14 @@ type Entry func(context.Context, events.APIGatewayProxyRequest) (events.APIGatew
 
 // NewEntry adapts a handler. The path that the handler sees is made anew from the
 // route and its parameters, so that no odd byte in a path can fail to parse;
-// the parameters are its PathValues, decoded.
+// the parameters are its PathValues, decoded: a REST API gives them as they
+// stand in the address.
 func NewEntry(h http.Handler) Entry {
 	adapter := httpadapter.New(withPathValues(h))
 	return func(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		params := make(map[string]string, len(e.PathParameters))
 		for name, v := range e.PathParameters {
-			params[name] = v
+			params[name] = unescape(v)
 		}
 		e.Path = expand(e.Resource, params)
 		if e.IsBase64Encoded {
@@ -38,6 +39,16 @@ func NewEntry(h http.Handler) Entry {
 		}
 		return adapter.ProxyWithContext(context.WithValue(ctx, paramsKey{}, params), e)
 	}
+}
+
+// unescape decodes a path parameter. The SAM CLI gives it decoded already, so
+// what has no escapes, or broken ones, stays as it is.
+func unescape(param string) string {
+	s, err := url.PathUnescape(param)
+	if err != nil {
+		return param
+	}
+	return s
 }
 
 type paramsKey struct{}
