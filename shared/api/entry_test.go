@@ -99,6 +99,25 @@ func TestPathParameters(t *testing.T) {
 	}
 }
 
+// TestOddPathParameters: nothing can be called so, and the store is not asked.
+func TestOddPathParameters(t *testing.T) {
+	t.Parallel()
+	for _, sent := range []string{"%ff", "\xff", "%ED%A0%80", "a%C3%28", strings.Repeat("x", 257), strings.Repeat("x", 9000), strings.Repeat("%D1%8F", 257)} {
+		called := false
+		h := handle(func(*request) (response, error) {
+			called = true
+			return response{status: http.StatusOK, body: struct{}{}}, nil
+		})
+		wantError(t, call(t, h, event("GET", workerPath, map[string]string{"id": sent}, "")), http.StatusNotFound, "not_found")
+		if called {
+			t.Errorf("%.20q reached the operation", sent)
+		}
+	}
+	if got := echoed(t, event("GET", workerPath, map[string]string{"id": strings.Repeat("%D1%8F", 256)}, "")); len(got["id"]) != 512 {
+		t.Errorf("256 letters became %d bytes", len(got["id"]))
+	}
+}
+
 func TestBase64Bodies(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/bloom-runtime/bloom/shared/fault"
 )
@@ -29,7 +30,11 @@ type response struct {
 func handle(operation func(*request) (response, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		actor, requestID := callerOf(r.Context())
-		resp, err := operation(&request{Request: r, actor: actor, requestID: requestID})
+		var resp response
+		err := checkID(r.PathValue("id"))
+		if err == nil {
+			resp, err = operation(&request{Request: r, actor: actor, requestID: requestID})
+		}
 		if err != nil {
 			resp = failure(err, requestID)
 		}
@@ -41,6 +46,15 @@ func handle(operation func(*request) (response, error)) http.Handler {
 		}
 		write(w, resp)
 	})
+}
+
+// checkID refuses a path's id that nothing can have, and that the table would not
+// take as a key: an error of the caller's, not the store's.
+func checkID(id string) error {
+	if !utf8.ValidString(id) || utf8.RuneCountInString(id) > maxID {
+		return fault.New(fault.NotFound, "Nothing has this id: it is too long, or not UTF-8")
+	}
+	return nil
 }
 
 // retryAfter is how long, in seconds, a caller should wait after a 503.
