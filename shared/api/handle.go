@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+
 	"github.com/bloom-runtime/bloom/shared/fault"
 )
 
@@ -44,7 +46,7 @@ func handle(operation func(*request) (response, error)) http.Handler {
 		if resp.status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", retryAfter)
 		}
-		write(w, resp)
+		write(w, resp, requestID)
 	})
 }
 
@@ -61,25 +63,38 @@ func checkID(id string) error {
 const retryAfter = "2"
 
 // nextLink is the Link header of a page, RFC 8288: this request with the cursor.
+// Its path is the client's, with the stage or the domain's base path; the
+// event's own path is without them.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
 func nextLink(r *http.Request, cursor string) string {
+	path := r.URL.EscapedPath()
+	if gw, ok := core.GetAPIGatewayContextFromContext(r.Context()); ok && gw.Path != "" {
+		path = gw.Path
+	}
 	q := r.URL.Query()
 	q.Set("cursor", cursor)
-	return "<" + r.URL.EscapedPath() + "?" + q.Encode() + `>; rel="next"`
+	return "<" + path + "?" + q.Encode() + `>; rel="next"`
 }
 
-func write(w http.ResponseWriter, resp response) {
+func write(w http.ResponseWriter, resp response, requestID string) {
+	body, err := encode(resp.body)
+	if err != nil { // a defect: every body is a struct of ours
+		resp = failure(err, requestID)
+		body, _ = encode(resp.body) // strings always encode
+	}
+	w.Header().Set("X-Request-Id", requestID)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(resp.status)
+	_, _ = w.Write(body) // the writer keeps it in memory
+}
+
+func encode(body any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(resp.body); err != nil { // every body is a struct of ours
-		slog.Error("encode answer", "error", err)
-		http.Error(w, `{"error":"The answer could not be encoded","code":"internal"}`, http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
-	w.WriteHeader(resp.status)
-	_, _ = w.Write(b.Bytes()) // the writer keeps it in memory
+	err := e.Encode(body)
+	return b.Bytes(), err
 }
 
 type errorBody struct {
