@@ -2,7 +2,12 @@ package dynamodb
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,6 +15,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/smithy-go"
 )
 
 // openServer opens a server in dir, closed when the test ends.
@@ -120,3 +126,53 @@ func fetch(t testing.TB, c *sdk.Client, table string, key item) item {
 }
 
 func pksk(pk, sk string) item { return item{"PK": str(pk), "SK": str(sk)} }
+
+// wantError wants an error of AWS's with this code, its text containing text.
+func wantError(t testing.TB, err error, code, text string) {
+	t.Helper()
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		t.Fatalf("got error %v, want %s", err, code)
+	}
+	if api.ErrorCode() != code || !strings.Contains(api.ErrorMessage(), text) {
+		t.Fatalf("got %s: %s, want %s: …%s…", api.ErrorCode(), api.ErrorMessage(), code, text)
+	}
+}
+
+// plain shows an item in a form that can be compared and read.
+func plain(it item) map[string]string {
+	if it == nil {
+		return nil
+	}
+	out := map[string]string{}
+	for name, v := range it {
+		out[name] = plainValue(v)
+	}
+	return out
+}
+
+func plainValue(v types.AttributeValue) string {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return "#" + v.Value
+	case *types.AttributeValueMemberB:
+		return "0x" + hex.EncodeToString(v.Value)
+	case *types.AttributeValueMemberL:
+		parts := make([]string, len(v.Value))
+		for i, e := range v.Value {
+			parts[i] = plainValue(e)
+		}
+		return "[" + strings.Join(parts, " ") + "]"
+	default:
+		return fmt.Sprintf("%v", v)
+	}
+}
+
+func wantItem(t testing.TB, got item, want map[string]string) {
+	t.Helper()
+	if !maps.Equal(plain(got), want) {
+		t.Fatalf("got %v, want %v", plain(got), want)
+	}
+}

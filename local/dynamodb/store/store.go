@@ -89,6 +89,7 @@ func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
 	}
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].IndexBlockSize = 256 << 10 // one level of index in each file
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
