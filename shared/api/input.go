@@ -137,7 +137,7 @@ func (in *input) stated(name string) bool {
 	return ok
 }
 
-// text reads an optional string; "" when it is absent. limit counts bytes.
+// text reads an optional string; "" when it is absent. limit counts characters.
 func (in *input) text(name string, limit int) string {
 	v, ok := in.value(name)
 	if !ok {
@@ -185,8 +185,8 @@ func (in *input) stringOf(name string, v jsontext.Value, limit int) (string, boo
 		in.breaks(name, "must be valid Unicode")
 		return "", false
 	}
-	if len(s) > limit {
-		in.breaks(name, "must be at most %d bytes", limit)
+	if utf8.RuneCountInString(s) > limit {
+		in.breaks(name, "must be at most %d characters", limit)
 		return "", false
 	}
 	if strings.ContainsRune(s, 0) {
@@ -194,6 +194,13 @@ func (in *input) stringOf(name string, v jsontext.Value, limit int) (string, boo
 		return "", false
 	}
 	return s, true
+}
+
+// withinBytes holds a string that has been read to a limit in bytes of UTF-8.
+func (in *input) withinBytes(name, s string, limit int) {
+	if len(s) > limit {
+		in.breaks(name, "must be at most %d bytes", limit)
+	}
 }
 
 // oneOf reads a string that must be one of a few; def when it is absent.
@@ -292,7 +299,7 @@ func (in *input) flag(name string, def bool) bool {
 }
 
 // texts reads a list of strings; an empty list when it is absent.
-func (in *input) texts(name string, maxItems, maxBytes int) []string {
+func (in *input) texts(name string, maxItems, maxLength int) []string {
 	list := []string{}
 	v, there := in.fields[name]
 	if !there {
@@ -308,7 +315,7 @@ func (in *input) texts(name string, maxItems, maxBytes int) []string {
 		return list
 	}
 	for n, e := range raw {
-		s, ok := in.stringOf(fmt.Sprintf("%s[%d]", name, n), e, maxBytes)
+		s, ok := in.stringOf(fmt.Sprintf("%s[%d]", name, n), e, maxLength)
 		if !ok {
 			return list
 		}

@@ -1,16 +1,16 @@
 package api
 
-// Limits of what clients send. Strings count in bytes of UTF-8; infra/openapi.yaml
-// states the same numbers.
+// Limits of what clients send; infra/openapi.yaml states the same numbers.
+// Strings count in characters, those that fill a body or an item in bytes of UTF-8.
 const (
-	maxPrompt       = 1 << 20
+	maxPrompt       = 1 << 20 // bytes
 	maxContextID    = 256
 	maxAgentSlug    = 128
 	maxHints        = 100
 	maxHint         = 1024
-	maxHintsTotal   = 16 << 10
-	maxOutput       = 5 << 20
-	maxErrorMessage = 16 << 10
+	maxHintsTotal   = 16 << 10 // bytes
+	maxOutput       = 5 << 20  // bytes
+	maxErrorMessage = 16 << 10 // bytes
 	maxArtifactType = 64
 	maxTags         = 50
 	maxTag          = 128

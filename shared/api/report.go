@@ -30,6 +30,8 @@ func readReport(in *input) (report, error) {
 		Type:         "LLM_RESULT",
 		Tags:         in.texts("artifact_tags", maxTags, maxTag),
 	}
+	in.withinBytes("output", p.Output, maxOutput)
+	in.withinBytes("error_message", p.ErrorMessage, maxErrorMessage)
 	if _, there := in.fields["artifact_type"]; there {
 		p.Type = in.required("artifact_type", maxArtifactType)
 	}

@@ -13,6 +13,7 @@ func readSpec(in *input) (task.Spec, error) {
 		ContextHints: in.texts("context_hints", maxHints, maxHint),
 		MaxAttempts:  int(in.integer("max_attempts", 3, 1, 10)),
 	}
+	in.withinBytes("prompt", s.Prompt, maxPrompt)
 	total := 0
 	for _, h := range s.ContextHints {
 		total += len(h)
