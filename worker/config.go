@@ -50,11 +50,10 @@ its standard input) and reports what it prints. The default command is
 
 `
 
-// parseConfig reads the settings. The error is flag.ErrHelp after -h, else one
-// sentence for the user.
-func parseConfig(args []string, env func(string) string, help io.Writer) (config, error) {
-	var c config
-	var rawURL, ca, labels, concurrency, ttl string
+// raw holds the settings as they were written.
+type raw struct{ url, key, ca, name, concurrency, ttl, labels string }
+
+func (r *raw) flags(env func(string) string, host string) *flag.FlagSet {
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	or := func(name, fallback string) string {
@@ -63,17 +62,25 @@ func parseConfig(args []string, env func(string) string, help io.Writer) (config
 		}
 		return fallback
 	}
+	fs.StringVar(&r.url, "url", or("BLOOM_URL", "https://127.0.0.1:8443"), "address of the runtime (BLOOM_URL)")
+	fs.StringVar(&r.key, "key", "", "API key (better in RUNTIME_API_KEY: other users of the machine can read flags)")
+	fs.StringVar(&r.ca, "ca", env("BLOOM_CA"), "file of the only certificates to trust (BLOOM_CA); default: the system's, and "+defaultCA+" if it is there")
+	fs.StringVar(&r.name, "name", or("BLOOM_WORKER", host), "name of this worker (BLOOM_WORKER)")
+	fs.StringVar(&r.concurrency, "concurrency", or("BLOOM_CONCURRENCY", "1"), "tasks at a time, 1 to 32 (BLOOM_CONCURRENCY)")
+	fs.StringVar(&r.ttl, "ttl", or("BLOOM_TTL", strconv.Itoa(defaultTTL)), "seconds that a lease lasts without a heartbeat, 1 to 3600 (BLOOM_TTL)")
+	fs.StringVar(&r.labels, "labels", env("BLOOM_LABELS"), "labels, separated by commas (BLOOM_LABELS)")
+	return fs
+}
+
+// parseConfig reads the settings. The error is flag.ErrHelp after -h, else one
+// sentence for the user.
+func parseConfig(args []string, env func(string) string, help io.Writer) (config, error) {
 	host, err := os.Hostname()
 	if err != nil {
-		host = ""
+		host = "" // then -name is required
 	}
-	fs.StringVar(&rawURL, "url", or("BLOOM_URL", "https://127.0.0.1:8443"), "address of the runtime (BLOOM_URL)")
-	fs.StringVar(&c.Key, "key", "", "API key (better in RUNTIME_API_KEY: other users of the machine can read flags)")
-	fs.StringVar(&ca, "ca", env("BLOOM_CA"), "file of the only certificates to trust (BLOOM_CA); default: the system's, and "+defaultCA+" if it is there")
-	fs.StringVar(&c.Name, "name", or("BLOOM_WORKER", host), "name of this worker (BLOOM_WORKER)")
-	fs.StringVar(&concurrency, "concurrency", or("BLOOM_CONCURRENCY", "1"), "tasks at a time, 1 to 32 (BLOOM_CONCURRENCY)")
-	fs.StringVar(&ttl, "ttl", or("BLOOM_TTL", strconv.Itoa(defaultTTL)), "seconds that a lease lasts without a heartbeat, 1 to 3600 (BLOOM_TTL)")
-	fs.StringVar(&labels, "labels", env("BLOOM_LABELS"), "labels, separated by commas (BLOOM_LABELS)")
+	var r raw
+	fs := r.flags(env, host)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fs.SetOutput(help)
@@ -82,24 +89,23 @@ func parseConfig(args []string, env func(string) string, help io.Writer) (config
 		}
 		return config{}, err
 	}
+	c := config{Key: r.key, Name: r.name, Labels: splitLabels(r.labels), Trust: client.Trust{File: r.ca}}
 	if c.Key == "" {
 		c.Key = env("RUNTIME_API_KEY")
 	}
-	c.Trust = client.Trust{File: ca}
-	if ca == "" {
+	if r.ca == "" {
 		c.Trust = client.Trust{File: defaultCA, Added: true}
 	}
-	c.Labels = splitLabels(labels)
 	if c.Command, err = command(args, fs.Args()); err != nil {
 		return config{}, err
 	}
-	if c.URL, err = parseURL(rawURL); err != nil {
+	if c.URL, err = parseURL(r.url); err != nil {
 		return config{}, err
 	}
-	if c.Concurrency, err = parseNumber("-concurrency", concurrency, 32); err != nil {
+	if c.Concurrency, err = parseNumber("-concurrency", r.concurrency, 32); err != nil {
 		return config{}, err
 	}
-	if c.TTL, err = parseNumber("-ttl", ttl, 3600); err != nil {
+	if c.TTL, err = parseNumber("-ttl", r.ttl, 3600); err != nil {
 		return config{}, err
 	}
 	return c, c.validate()

@@ -1,16 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,157 +10,6 @@ import (
 
 	"github.com/bloom-runtime/bloom/worker/internal/client"
 )
-
-// The tests of this file run the built worker with the built stand-in against a
-// peer over TLS: real processes, signals and sockets.
-
-var workerBin, standinBin string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "worker-test-")
-	if err != nil {
-		panic(err)
-	}
-	workerBin, standinBin = filepath.Join(dir, "worker"), filepath.Join(dir, "standin")
-	build := exec.Command("go", "build", "-o", dir+"/", "github.com/bloom-runtime/bloom/worker", "github.com/bloom-runtime/bloom/worker/standin")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the worker and the stand-in: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// program is a started worker.
-type program struct {
-	cmd  *exec.Cmd
-	logs *logs
-	tmp  string // where it makes working directories
-	done chan struct{}
-	err  error // of Wait, when done is closed
-}
-
-// launch starts the worker for p; args may bring flags and a command.
-func launch(t *testing.T, url, ca string, args ...string) *program {
-	t.Helper()
-	if !strings.Contains(strings.Join(args, " "), "-- ") {
-		args = append(args, "--", standinBin)
-	}
-	w := &program{logs: &logs{}, tmp: t.TempDir(), done: make(chan struct{})}
-	w.cmd = exec.Command(workerBin, append([]string{"-url", url, "-ca", ca, "-name", "w"}, args...)...)
-	w.cmd.Env = append(os.Environ(), "RUNTIME_API_KEY=test-key", "BLOOM_TEST_VALUE=passed on", "TMPDIR="+w.tmp)
-	w.cmd.Stderr = w.logs
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		w.err = w.cmd.Wait()
-		close(w.done)
-	}()
-	t.Cleanup(func() {
-		_ = w.cmd.Process.Kill()
-		<-w.done
-		if t.Failed() {
-			t.Logf("log of the worker:\n%s", w.logs)
-		}
-	})
-	return w
-}
-
-func (w *program) signal(t *testing.T, s os.Signal) {
-	t.Helper()
-	if err := w.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// exit waits for the end of the program and returns its status.
-func (w *program) exit(t *testing.T) int {
-	t.Helper()
-	select {
-	case <-w.done:
-		return w.cmd.ProcessState.ExitCode()
-	case <-time.After(20 * time.Second):
-		t.Fatal("the worker does not end")
-		return -1
-	}
-}
-
-// stop ends the worker in order, and checks that it kept the contract, left
-// nothing behind and logged no secret.
-func (w *program) stop(t *testing.T, p *peer, secrets ...string) {
-	t.Helper()
-	w.signal(t, syscall.SIGTERM)
-	if code := w.exit(t); code != 0 {
-		t.Errorf("exit status %d", code)
-	}
-	p.check(t)
-	if s := p.workerStatus("w"); s != client.Offline {
-		t.Errorf("the worker is %q to the server", s)
-	}
-	if left, err := os.ReadDir(w.tmp); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-	for line := range strings.Lines(w.logs.String()) {
-		if !json.Valid([]byte(line)) {
-			t.Errorf("log line %q", line)
-		}
-	}
-	for _, s := range append(secrets, "test-key") {
-		if strings.Contains(w.logs.String(), s) {
-			t.Errorf("the log shows %q", s)
-		}
-	}
-}
-
-func (w *program) waitLog(t *testing.T, text string) {
-	t.Helper()
-	waitFor(t, "log line "+text, func() bool { return strings.Contains(w.logs.String(), text) })
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("never happened: %s", what)
-}
-
-// pids waits until file lists n processes.
-func pids(t *testing.T, file string, n int) (out []int) {
-	t.Helper()
-	waitFor(t, fmt.Sprintf("%d processes", n), func() bool {
-		b, err := os.ReadFile(file)
-		return err == nil && bytes.Count(b, []byte("\n")) >= n
-	})
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for f := range strings.FieldsSeq(string(b)) {
-		pid, err := strconv.Atoi(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, pid)
-	}
-	return out
-}
-
-// gone waits until none of the processes runs. One that only waits to be
-// reaped by a parent that is not ours has ended.
-func gone(t *testing.T, ids []int) {
-	t.Helper()
-	for _, pid := range ids {
-		waitFor(t, fmt.Sprintf("end of process %d", pid), func() bool {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(stat), ") Z ")
-		})
-	}
-}
 
 func TestProgramHappyPath(t *testing.T) {
 	t.Parallel()
@@ -230,8 +71,8 @@ func TestProgramHeartbeats(t *testing.T) {
 	url, ca := p.serve(t)
 	gate := filepath.Join(t.TempDir(), "gate")
 	id := p.add("wait " + gate)
-	w := launch(t, url, ca, "-ttl", "1")
-	p.wait(t, "heartbeats", func() bool { return len(p.tasks[id].heartbeats) >= 6 }) // two TTLs
+	w := launch(t, url, ca, "-ttl", "2")
+	p.wait(t, "heartbeats", func() bool { return len(p.tasks[id].heartbeats) >= 4 }) // longer than the TTL
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +88,7 @@ func TestProgramLostLease(t *testing.T) {
 	url, ca := p.serve(t)
 	file := filepath.Join(t.TempDir(), "pids")
 	id := p.add("pid " + file + "\nspawn-child " + file + "\nignore-term\nsleep 1m")
-	w := launch(t, url, ca, "-ttl", "1")
+	w := launch(t, url, ca, "-ttl", "2")
 	running := pids(t, file, 2)
 	p.mu.Lock()
 	p.tasks[id].status = "cancelled"
@@ -269,7 +110,7 @@ func TestProgramLapsedLease(t *testing.T) {
 	url, ca := p.serve(t)
 	file := filepath.Join(t.TempDir(), "pids")
 	id := p.add("pid "+file+"\nspawn-child "+file+"\nsleep 1m", func(t *peerTask) { t.requeue = true })
-	w := launch(t, url, ca, "-ttl", "1")
+	w := launch(t, url, ca, "-ttl", "2")
 	running := pids(t, file, 2)
 	p.setFault(func(string, int) fault { return fault{cut: true} })
 	gone(t, running)
@@ -437,102 +278,4 @@ func TestProgramCommandNotFound(t *testing.T) {
 	w.waitLog(t, "THE COMMAND IS NOT THERE")
 	w.waitLog(t, "THE COMMAND DOES NOT START")
 	w.stop(t, p)
-}
-
-// The worker starts before the server does.
-func TestProgramServerLater(t *testing.T) {
-	t.Parallel()
-	p := newPeer()
-	_, ca := p.serve(t) // the certificate is the same for all servers of httptest
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	id := p.add("hello")
-	w := launch(t, "https://"+addr, ca)
-	w.waitLog(t, "registration failed")
-	if ln, err = net.Listen("tcp", addr); err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(p)
-	_ = s.Listener.Close()
-	s.Listener = ln
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	p.waitStatus(t, id, "completed")
-	w.stop(t, p)
-}
-
-// A certificate that the worker does not trust is an error that it tells.
-func TestProgramWrongCertificate(t *testing.T) {
-	t.Parallel()
-	p := newPeer()
-	url, _ := p.serve(t)
-	cmd := exec.Command(workerBin, "-url", url, "-name", "w")
-	cmd.Dir = t.TempDir() // no .bloom there
-	out := &logs{}
-	cmd.Stderr = out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, "message", func() bool { return strings.Contains(out.String(), "certificate signed by unknown authority") })
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if p.count("workers") != 0 {
-		t.Error("the server was trusted")
-	}
-}
-
-// The certificate appears in the default place only after the worker started.
-func TestProgramLateCertificate(t *testing.T) {
-	t.Parallel()
-	p := newPeer()
-	url, ca := p.serve(t)
-	id := p.add("hello")
-	dir := t.TempDir()
-	cmd := exec.Command(workerBin, "-url", url, "-name", "w", "-key", "test-key", "--", standinBin)
-	cmd.Dir = dir
-	out := &logs{}
-	cmd.Stderr = out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, "message", func() bool { return strings.Contains(out.String(), "unknown authority") })
-	if err := os.MkdirAll(filepath.Join(dir, ".bloom", "tls"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(ca, filepath.Join(dir, ".bloom", "tls", "ca.pem")); err != nil {
-		t.Fatal(err)
-	}
-	p.waitStatus(t, id, "completed")
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestProgramWrongSettings(t *testing.T) {
-	t.Parallel()
-	cmd := exec.Command(workerBin, "-concurrency", "99")
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
-		t.Errorf("%v", err)
-	}
-	if got := string(out); got != "worker: -concurrency is \"99\"; it must be a whole number from 1 to 32\n" {
-		t.Errorf("%q", got)
-	}
-	if out, err := exec.Command(workerBin, "-h").Output(); err != nil || !strings.HasPrefix(string(out), "usage: worker") {
-		t.Errorf("-h: %v %s", err, out)
-	}
 }

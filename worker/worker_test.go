@@ -268,7 +268,7 @@ func TestClaimHonoursRetryAfter(t *testing.T) {
 			}
 			during(t, library(p, &logs{}), 3*time.Minute)
 			if g := gaps(p.calls["claim"]); len(g) < 10 || g[0] < 90*time.Second || g[0] > 121*time.Second {
-				t.Errorf("waits %v", g[:1])
+				t.Errorf("waits %v", g)
 			}
 		})
 	}

@@ -31,6 +31,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -182,7 +183,7 @@ func spawn(file string) error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(self, childArg)
+	c := exec.CommandContext(context.Background(), self, childArg)
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	if err := c.Start(); err != nil {
 		return err

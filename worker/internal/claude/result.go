@@ -138,8 +138,8 @@ func (r Result) Rest() bool {
 	if !r.IsError || !r.Retryable() {
 		return false
 	}
-	switch {
-	case r.APIStatus == 401, r.APIStatus == 402, r.APIStatus == 403, r.APIStatus == 429:
+	switch r.APIStatus {
+	case 401, 402, 403, 429:
 		return true
 	}
 	return r.APIStatus >= 500 || (r.APIStatus == 0 && r.Subtype == "success")

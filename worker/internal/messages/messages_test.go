@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func call(t *testing.T, a *API, method, path, body string, header ...string) (*http.Response, string) {
+func call(t *testing.T, a *API, method, path, body string, header ...string) (int, http.Header, string) {
 	t.Helper()
 	s := httptest.NewServer(a)
 	defer s.Close()
@@ -30,7 +30,7 @@ func call(t *testing.T, a *API, method, path, body string, header ...string) (*h
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(out)
+	return res.StatusCode, res.Header, string(out)
 }
 
 // ask has the shape of the CLI's own request: reminders before the prompt, a
@@ -59,20 +59,20 @@ func TestMessage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		a := &API{}
-		res, body := call(t, a, http.MethodPost, "/v1/messages?beta=true", ask(t, tt.prompt, false))
+		status, _, body := call(t, a, http.MethodPost, "/v1/messages?beta=true", ask(t, tt.prompt, false))
 		var out struct {
 			Content    []block
 			StopReason string         `json:"stop_reason"`
 			Usage      map[string]int `json:"usage"`
 		}
-		if err := json.Unmarshal([]byte(body), &out); err != nil || res.StatusCode != 200 {
-			t.Fatalf("%d %s", res.StatusCode, body)
+		if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 {
+			t.Fatalf("%d %s", status, body)
 		}
 		if len(out.Content) != 1 || out.Content[0].Text != tt.want || out.StopReason != "end_turn" || out.Usage["output_tokens"] < 1 || a.Calls() != 1 {
 			t.Errorf("%s", body)
 		}
 	}
-	if _, body := call(t, &API{}, http.MethodPost, "/v1/messages", `{"model":"m","messages":[{"role":"user","content":"plain"}]}`); !strings.Contains(body, "stand-in: plain") {
+	if _, _, body := call(t, &API{}, http.MethodPost, "/v1/messages", `{"model":"m","messages":[{"role":"user","content":"plain"}]}`); !strings.Contains(body, "stand-in: plain") {
 		t.Errorf("string content: %s", body)
 	}
 }
@@ -80,9 +80,9 @@ func TestMessage(t *testing.T) {
 func TestStream(t *testing.T) {
 	t.Parallel()
 	a := &API{}
-	res, body := call(t, a, http.MethodPost, "/v1/messages", ask(t, "messages-api: bytes 100000", true))
-	if res.Header.Get("Content-Type") != "text/event-stream" || a.Streams() != 1 {
-		t.Fatalf("%v", res.Header)
+	_, header, body := call(t, a, http.MethodPost, "/v1/messages", ask(t, "messages-api: bytes 100000", true))
+	if header.Get("Content-Type") != "text/event-stream" || a.Streams() != 1 {
+		t.Fatalf("%v", header)
 	}
 	var names []string
 	text := 0
@@ -131,12 +131,12 @@ func TestFailures(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			res, body := call(t, tt.api, http.MethodPost, tt.path, tt.body, tt.header...)
-			if res.StatusCode != tt.status || !strings.Contains(body, tt.kind) {
-				t.Errorf("%d %s", res.StatusCode, body)
+			status, header, body := call(t, tt.api, http.MethodPost, tt.path, tt.body, tt.header...)
+			if status != tt.status || !strings.Contains(body, tt.kind) {
+				t.Errorf("%d %s", status, body)
 			}
-			if tt.status == 429 && res.Header.Get("Retry-After") != "7" {
-				t.Errorf("Retry-After %q", res.Header.Get("Retry-After"))
+			if tt.status == 429 && header.Get("Retry-After") != "7" {
+				t.Errorf("Retry-After %q", header.Get("Retry-After"))
 			}
 		})
 	}
@@ -144,10 +144,10 @@ func TestFailures(t *testing.T) {
 
 func TestOtherCalls(t *testing.T) {
 	t.Parallel()
-	if res, _ := call(t, &API{}, http.MethodHead, "/", ""); res.StatusCode != 200 {
-		t.Errorf("HEAD: %d", res.StatusCode)
+	if status, _, _ := call(t, &API{}, http.MethodHead, "/", ""); status != 200 {
+		t.Errorf("HEAD: %d", status)
 	}
-	if _, body := call(t, &API{}, http.MethodPost, "/v1/messages/count_tokens", ask(t, "12345678", false)); body != "{\"input_tokens\":3}\n" {
+	if _, _, body := call(t, &API{}, http.MethodPost, "/v1/messages/count_tokens", ask(t, "12345678", false)); body != "{\"input_tokens\":3}\n" {
 		t.Errorf("count: %s", body)
 	}
 }

@@ -86,7 +86,7 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 	}
 	defer stdout.close()
 	stderr := &tail{max: c.MaxStderr}
-	cmd := command(c, stdout.file, stderr)
+	cmd := command(ctx, c, stdout.file, stderr)
 	started := time.Now()
 	if err := r.start(cmd); err != nil {
 		return Result{StartErr: err, ExitCode: -1, Duration: time.Since(started)}
@@ -128,8 +128,10 @@ func (res *Result) finish(state *os.ProcessState, stdout *capture) {
 	}
 }
 
-func command(c Command, stdout *os.File, stderr *tail) *exec.Cmd {
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
+// command prepares c. ctx does not end it: exec would end the leader alone, and
+// stopOn ends the group.
+func command(ctx context.Context, c Command, stdout *os.File, stderr *tail) *exec.Cmd {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.Args[0], c.Args[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Stdin), stdout, stderr
 	cmd.WaitDelay = Grace

@@ -185,7 +185,7 @@ func TestRunStopsGroup(t *testing.T) {
 			c.Timeout = tt.timeout
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
-			if tt.cause == why {
+			if errors.Is(tt.cause, why) {
 				go func() {
 					waitPids(t, pids, 2)
 					cancel(why)

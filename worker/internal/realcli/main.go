@@ -24,7 +24,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bloom-runtime/bloom/local/stacktest"
+	"github.com/bloom-runtime/bloom/local/stacktest" //nolint:depguard // this program is for CI, no part of the worker
 	"github.com/bloom-runtime/bloom/worker/internal/client"
 )
 
@@ -63,7 +63,7 @@ func check(ctx context.Context, cli, url, ca string) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRun(api, ca, program, cli)
+	r, err := newRun(ctx, api, ca, program, cli)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/bloom-runtime/bloom/local/stacktest"
+	"github.com/bloom-runtime/bloom/local/stacktest" //nolint:depguard // this program is for CI, no part of the worker
 	"github.com/bloom-runtime/bloom/worker/internal/messages"
 )
 
@@ -32,9 +32,9 @@ type run struct {
 }
 
 // newRun starts the Messages API and the worker.
-func newRun(api *stacktest.Client, ca, program, cli string) (*run, error) {
+func newRun(ctx context.Context, api *stacktest.Client, ca, program, cli string) (*run, error) {
 	r := &run{api: api, model: &messages.API{}, name: fmt.Sprintf("realcli-%d", os.Getpid()), ended: make(chan error, 1)}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func newRun(api *stacktest.Client, ca, program, cli string) (*run, error) {
 	r.server = &http.Server{Handler: r.model, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(ln) }() // ends with close
 	if r.dir, err = os.MkdirTemp("", "realcli-"); err == nil {
-		err = r.start(ca, program, cli)
+		err = r.start(ctx, ca, program, cli)
 	}
 	if err != nil {
 		r.close()
@@ -53,7 +53,7 @@ func newRun(api *stacktest.Client, ca, program, cli string) (*run, error) {
 
 // start runs the worker as a user would. The CLI itself retries a failing API
 // for minutes; here it must not, so that its reports can be seen.
-func (r *run) start(ca, program, cli string) error {
+func (r *run) start(ctx context.Context, ca, program, cli string) error {
 	log, err := os.Create(r.log())
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (r *run) start(ca, program, cli string) error {
 	if ca != "" {
 		args = append(args, "-ca", ca)
 	}
-	r.cmd = exec.Command(program, append(args, "--", cli, "-p", "--output-format", "json")...)
+	r.cmd = exec.CommandContext(ctx, program, append(args, "--", cli, "-p", "--output-format", "json")...)
 	r.cmd.Env = append(os.Environ(),
 		"RUNTIME_API_KEY="+r.api.Key, "HOME="+r.dir, "TMPDIR="+r.dir,
 		"ANTHROPIC_BASE_URL="+r.base, "ANTHROPIC_API_KEY=any", "CLAUDE_CODE_MAX_RETRIES=0",
