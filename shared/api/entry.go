@@ -51,14 +51,6 @@ func unescape(param string) string {
 	return s
 }
 
-// unescape decodes a path parameter: a REST API passes it as the client sent it.
-func unescape(v string) string {
-	if decoded, err := url.PathUnescape(v); err == nil {
-		return decoded
-	}
-	return v
-}
-
 type paramsKey struct{}
 
 // expand puts the parameters into the route's path, escaped.
