@@ -273,14 +273,23 @@ func (in *input) number(name string, def float64) float64 {
 		in.breaks(name, "must be at most %g", maxNumber)
 	case f < 0:
 		in.breaks(name, "must not be negative")
+	case f == 0:
+		return 0 // -0 too
+	case f < minNumber:
+		in.breaks(name, "must be 0 or at least %g", minNumber)
 	default:
 		return f
 	}
 	return def
 }
 
-// maxNumber is far from what DynamoDB's numbers can't hold.
-const maxNumber = 1e15
+// What a number may be is far from what DynamoDB's numbers can't hold, which
+// begins at 1e-130 and 1e126.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+const (
+	minNumber = 1e-6
+	maxNumber = 1e15
+)
 
 // flag reads a boolean; def when it is absent.
 func (in *input) flag(name string, def bool) bool {
