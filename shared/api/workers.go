@@ -72,6 +72,9 @@ func readRegistration(in *input) (worker.Registration, error) {
 	if strings.ContainsRune(r.Name, '/') || strings.ContainsFunc(r.Name, unicode.IsControl) {
 		in.breaks("name", "must not contain / or control characters")
 	}
+	if r.Name == "." || r.Name == ".." {
+		in.breaks("name", "must not be . or .., which have a meaning in a path")
+	}
 	if r.URL != "" {
 		if err := membridge.ValidateURL(r.URL); err != nil {
 			in.breaks("url", "%s", err)
