@@ -28,6 +28,7 @@ const (
 	// task writes the whole item, a unit for every KiB. Longer ones go to the
 	// bucket, and lists show their head.
 	maxInline = 4 << 10
-	// maxAnswer is what a list answers at most; a function may answer 6 MB.
-	maxAnswer = 4 << 20
+	// maxAnswer is what an answer's body may take of the 6 MB that a function may
+	// answer; the rest is for its headers.
+	maxAnswer = 6<<20 - 64<<10
 )

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,11 +19,11 @@ const defaultLimit = 50
 func readPage(q url.Values, byDefault int) (dynamo.Page, error) {
 	p := dynamo.Page{Limit: byDefault, Cursor: q.Get("cursor")}
 	if q.Has("limit") {
-		n, err := strconv.Atoi(q.Get("limit"))
+		n, err := strconv.ParseUint(q.Get("limit"), 10, 16) // takes no sign
 		if err != nil || n < 1 || n > dynamo.MaxLimit {
 			return p, queryFault("limit", fmt.Sprintf("must be a whole number between 1 and %d", dynamo.MaxLimit))
 		}
-		p.Limit = n
+		p.Limit = int(n)
 	}
 	if q.Has("cursor") && p.Cursor == "" {
 		return p, queryFault("cursor", "must not be empty")
@@ -64,11 +65,17 @@ func listOf[T, V any](byDefault int, view func(T) V, fetch func(*request, dynamo
 				return response{}, err
 			}
 			body, err := json.Marshal(views(objects, view))
-			if err != nil || len(body) <= maxAnswer || p.Limit == 1 {
+			if err != nil || wireSize(body) <= maxAnswer || p.Limit == 1 {
 				return response{status: http.StatusOK, body: json.RawMessage(body), next: next}, err
 			}
 			// Long prompts full of characters that JSON escapes: a shorter page.
 			p.Limit = max(1, p.Limit/4)
 		}
 	})
+}
+
+// wireSize is how long a body, which is JSON, is within the JSON of a function's
+// answer: there its quotes and backslashes are escaped once more.
+func wireSize(body []byte) int {
+	return len(body) + bytes.Count(body, []byte{'"'}) + bytes.Count(body, []byte{'\\'})
 }
