@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	bloom "github.com/bloom-runtime/bloom"
+	"github.com/bloom-runtime/bloom/local/certs"
+	"github.com/bloom-runtime/bloom/local/datadir"
+	"github.com/bloom-runtime/bloom/local/events"
+	"github.com/bloom-runtime/bloom/local/gateway"
+	"github.com/bloom-runtime/bloom/local/logs"
+	"github.com/bloom-runtime/bloom/local/template"
+)
+
+const (
+	// drainTimeout is what requests under way are given to end at a stop.
+	drainTimeout = 10 * time.Second
+	// keptLogs is how many days of log files are kept.
+	keptLogs = 14
+)
+
+// serve runs the stack until ctx ends or something in it fails for good. What it starts it stops, in this order: the gateway,
+// the events, the stores, the data folder.
+func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) {
+	var undo closers
+	defer func() { err = errors.Join(err, undo.close()) }()
+
+	stack, err := loadTemplate(s)
+	if err != nil {
+		return err
+	}
+	ln, err := listen("-https", s.HTTPS)
+	if err != nil {
+		return err
+	}
+	undo.add(func() error { _ = ln.Close(); return nil }) // closed already when the gateway ran
+	data, err := datadir.Open(s.Data)
+	if err != nil {
+		return err
+	}
+	undo.add(data.Close)
+	log, access, err := openLogs(data, stderr, &undo)
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	at, mounts, err := openStores(ctx, s, stack, data, origin(ln), fail, &undo)
+	if err != nil {
+		return err
+	}
+	handlers, err := buildFunctions(stack, at)
+	if err != nil {
+		return err
+	}
+	runner, err := startEvents(ctx, stack, at, data, handlers, log)
+	if err != nil {
+		return err
+	}
+	undo.add(func() error { runner.Stop(); return nil })
+	ca, err := startGateway(s, ln, data, gateway.Options{
+		Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
+	}, fail, &undo)
+	if err != nil {
+		return err
+	}
+	announce(s, origin(ln), ca, stdout, stderr)
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// announce says that the first request can be answered.
+func announce(s settings, url, ca string, stdout, stderr io.Writer) {
+	auth := ""
+	if s.APIKey == "" {
+		auth = " (auth off)"
+		_, _ = fmt.Fprintln(stderr, "bloom: WARNING: auth is off, whoever reaches this machine's loopback may do everything; set RUNTIME_API_KEY to turn it on")
+	}
+	_, _ = fmt.Fprintf(stdout, "ready %s%s, CA certificate %s\n", url, auth, ca)
+}
+
+// loadTemplate reads the template and gives its stores names that can be told from those of other stacks.
+func loadTemplate(s settings) (*template.Stack, error) {
+	source, name := bloom.Template, "template.yaml"
+	if s.Template != "" {
+		var err error
+		if source, err = os.ReadFile(s.Template); err != nil {
+			return nil, fmt.Errorf("the template %s cannot be read: %w", s.Template, plain(err))
+		}
+		name = s.Template
+	}
+	first, err := template.Parse(source, template.Options{Overrides: s.Parameters})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	names := resourceNames(first)
+	return template.Parse(source, template.Options{
+		Overrides: s.Parameters,
+		Resolve: func(logicalID, attribute string) (string, bool) {
+			v, ok := names[logicalID]
+			return v, ok && attribute == ""
+		},
+	})
+}
+
+func openLogs(data *datadir.Dir, stderr io.Writer, undo *closers) (*slog.Logger, *gateway.AccessLog, error) {
+	own, err := logs.Open(data.Path("logs"), "bloom", keptLogs, time.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the logs in %s cannot be written: %w", data.Path("logs"), plain(err))
+	}
+	undo.add(own.Close)
+	requests, err := logs.Open(data.Path("logs"), "access", keptLogs, time.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the logs in %s cannot be written: %w", data.Path("logs"), plain(err))
+	}
+	undo.add(requests.Close)
+	access := gateway.NewAccessLog(requests)
+	undo.add(access.Close)
+	log := slog.New(slog.NewJSONHandler(tee{stderr, own}, nil))
+	slog.SetDefault(log)
+	return log, access, nil
+}
+
+// tee writes to all its writers whatever becomes of each: a full disk must not silence the terminal.
+type tee []io.Writer
+
+func (t tee) Write(p []byte) (int, error) {
+	for _, w := range t {
+		_, _ = w.Write(p)
+	}
+	return len(p), nil
+}
+
+func startEvents(ctx context.Context, stack *template.Stack, at stores, data *datadir.Dir, handlers map[string]lambda.Handler, log *slog.Logger) (*events.Runner, error) {
+	bucket, err := failedBatches(stack, at)
+	if err != nil {
+		return nil, err
+	}
+	return events.Start(ctx, events.Options{
+		Stack: stack, Functions: handlers, Streams: at.dynamodb, Dir: data.Path("events"), Log: log, Failed: bucket,
+	})
+}
+
+// startGateway serves ln and, where there is one, the address that redirects to it. It returns the path of the CA certificate.
+func startGateway(s settings, ln net.Listener, data *datadir.Dir, o gateway.Options, fail context.CancelCauseFunc, undo *closers) (string, error) {
+	handler, err := gateway.New(o)
+	if err != nil {
+		return "", err
+	}
+	store, err := certs.Open(data.Path("tls"), []string{s.HTTPS, ln.Addr().String()}, time.Now)
+	if err != nil {
+		return "", err
+	}
+	server := gateway.NewServer(handler, store.Config(), o.Log)
+	go watch("the API", func() error { return server.Serve(ln) }, fail)
+	undo.add(func() error { drain(server, o.Log); return nil })
+	if s.HTTP == "" {
+		return store.CAFile(), nil
+	}
+	plainLn, err := listen("-http", s.HTTP)
+	if err != nil {
+		return "", err
+	}
+	redirect := gateway.NewRedirect(ln.Addr().String(), o.Log)
+	go watch("the redirect", func() error { return redirect.Serve(plainLn) }, fail)
+	undo.add(func() error { drain(redirect, o.Log); return nil })
+	return store.CAFile(), nil
+}
+
+// drain lets the requests under way end. Who is cut off after that has had its time.
+func drain(server *gateway.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("requests were cut off at the stop", "error", err)
+	}
+}
+
+func watch(what string, serve func() error, fail context.CancelCauseFunc) {
+	if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		fail(fmt.Errorf("%s cannot take connections any more: %w", what, err))
+	}
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return ln, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the address %s is in use by another program: stop it, or choose another with %s", address, flag)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("the address %s may not be used by this user: choose a port from 1024 with %s", address, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("the address %s is not one of this machine: choose another with %s", address, flag)
+	}
+	return nil, fmt.Errorf("the address %s cannot be used: %w; choose another with %s", address, plain(err), flag)
+}
+
+// origin is the URL of the listener for a client on this machine, or for any when it listens everywhere.
+func origin(ln net.Listener) string {
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if ok && addr.IP.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			return "https://" + net.JoinHostPort(name, fmt.Sprint(addr.Port))
+		}
+	}
+	return "https://" + ln.Addr().String()
+}
+
+// plain is the innermost cause of an error of the system: the sentence around it names the rest.
+func plain(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return err
+}
+
+// closers undo what was started, last first.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close() error {
+	var errs []error
+	for n := len(*c) - 1; n >= 0; n-- {
+		errs = append(errs, (*c)[n]())
+	}
+	return errors.Join(errs...)
+}
