@@ -75,6 +75,9 @@ func DecodeStored(b []byte) (Item, error) {
 	return it, nil
 }
 
+// maxReserved bounds the room that is made before elements are read, so that a damaged count costs no memory.
+const maxReserved = 1024
+
 // reader takes its source apart from the front; the texts that it gives are slices of it, so that an item costs one
 // allocation for all of its strings. After the first damage bad is set and everything reads as zero.
 type reader struct {
@@ -138,7 +141,7 @@ func (r *reader) numberText() string {
 
 func (r *reader) fields(level int) Item {
 	n := r.count()
-	it := make(Item, n/2)
+	it := make(Item, min(n, maxReserved))
 	for range n {
 		name := r.validText()
 		it[name] = r.value(level)
@@ -186,7 +189,7 @@ func (r *reader) value(level int) Value {
 
 func (r *reader) list(level int) []Value {
 	n := r.count()
-	elements := make([]Value, 0, n)
+	elements := make([]Value, 0, min(n, maxReserved))
 	for range n {
 		elements = append(elements, r.value(level))
 		if r.bad {
@@ -197,9 +200,15 @@ func (r *reader) list(level int) []Value {
 }
 
 func (r *reader) set(kind Kind) Value {
-	read := map[Kind]func() string{SS: r.validText, NS: r.numberText, BS: r.text}[kind]
+	read := r.text
+	switch kind {
+	case SS:
+		read = r.validText
+	case NS:
+		read = r.numberText
+	}
 	n := r.count()
-	members := make([]string, 0, n)
+	members := make([]string, 0, min(n, maxReserved))
 	for range n {
 		members = append(members, read())
 		if r.bad {
