@@ -41,15 +41,48 @@ func CompleteTask(table *dynamo.Table, bucket *blob.Bucket, now clock.Now) http.
 		if err != nil {
 			return response{}, err
 		}
+		short := viewTask(t)
 		if t, err = wholePrompt(r.Context(), c.bucket, t); err != nil {
 			return response{}, err
 		}
-		return response{status: http.StatusOK, body: struct {
-			Task     taskView     `json:"task"`
-			Artifact artifactView `json:"artifact"`
-			Result   resultView   `json:"result"`
-		}{viewTask(t), viewArtifact(a), viewResult(a, p.Output)}}, nil
+		v := completeView{viewTask(t), viewArtifact(a), viewResult(a, p.Output)}
+		return response{status: http.StatusOK, body: v.fit(short)}, nil
 	})
+}
+
+type completeView struct {
+	Task     taskView     `json:"task"`
+	Artifact artifactView `json:"artifact"`
+	Result   resultView   `json:"result"`
+}
+
+// fit keeps the view to what a function may answer. A report that fills a request
+// leaves no room for the prompt, and perhaps not for its own escapes: then the
+// prompt is cut as in lists, then the output left out, which the artifact has.
+func (v completeView) fit(short taskView) completeView {
+	if v.fits() {
+		return v
+	}
+	if v.Task = short; !v.fits() {
+		v.Result.Output = nil
+	}
+	return v
+}
+
+// maxEscaped is the most bytes that one byte of text takes in an answer, where it
+// is escaped twice: a control character is \\u0001.
+const maxEscaped = 7
+
+func (v completeView) fits() bool {
+	text := len(v.Task.Prompt)
+	if v.Result.Output != nil {
+		text += len(*v.Result.Output)
+	}
+	if text < maxAnswer/maxEscaped/2 {
+		return true // whatever it consists of, and the rest is short
+	}
+	body, err := encode(v)
+	return err == nil && wireSize(body) <= maxAnswer
 }
 
 // maxReportTries bounds how often a report is decided again after a lost race.
