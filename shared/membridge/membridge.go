@@ -26,6 +26,8 @@ const (
 	attemptTimeout = 10 * time.Second
 	// maxBody is the largest answer read, in bytes.
 	maxBody = 1 << 20
+	// margin is kept free of the context's time, so that the caller can still act on a failure.
+	margin = 2 * time.Second
 	// backoffBase is the wait before the first retry; each further one doubles it. Up to 30 % jitter is added.
 	backoffBase = 500 * time.Millisecond
 )
@@ -75,12 +77,17 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("Membridge answered HTTP %d", e.Status)
 }
 
-// Health asks the server at baseURL how it is and returns its answer, a JSON value. Every error is a short sentence that can
-// be shown to a user: it carries neither the key nor the server's answer. Errors: *StatusError, or one of the network or of
-// a URL that ValidateURL refuses.
+// Health asks the server at baseURL how it is and returns its answer, a JSON value. It gives up 2 s before ctx's deadline.
+// Every error is a short sentence that can be shown to a user: it carries neither the key nor the server's answer. Errors:
+// *StatusError, or one of the network or of a URL that ValidateURL refuses.
 func (c *Client) Health(ctx context.Context, baseURL, adminKey string) (json.RawMessage, error) {
 	if err := ValidateURL(baseURL); err != nil {
 		return nil, fmt.Errorf("the Membridge address %w", err)
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) > 2*margin {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
+		defer cancel()
 	}
 	url := strings.TrimRight(baseURL, "/") + "/health"
 	for try := 0; ; try++ {

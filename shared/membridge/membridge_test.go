@@ -181,6 +181,24 @@ func TestHealthFollowsContext(t *testing.T) {
 	}
 }
 
+// A function that has 4 s hears of a silent server before they are over.
+func TestHealthLeavesTimeToItsCaller(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 4100*time.Millisecond)
+	defer cancel()
+	if _, err := New(3).Health(ctx, "http://"+silent.Addr().String(), key); err == nil || !strings.Contains(err.Error(), "in time") {
+		t.Errorf("got %v", err)
+	}
+	if ctx.Err() != nil {
+		t.Error("no time was left")
+	}
+}
+
 func TestValidateURL(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"http://127.0.0.1:8000", "https://membridge.example", "https://example.org/membridge/", "http://[::1]:8000"} {
