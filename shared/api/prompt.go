@@ -38,6 +38,9 @@ func wholePrompt(ctx context.Context, bucket *blob.Bucket, t task.Task) (task.Ta
 
 // head is the longest prefix of at most n bytes that ends between characters.
 func head(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
