@@ -269,10 +269,10 @@ func (in *input) number(name string, def float64) float64 {
 	}
 	f, err := strconv.ParseFloat(string(v), 64)
 	switch {
-	case err != nil || f > maxNumber:
-		in.breaks(name, "must be at most %g", maxNumber)
 	case f < 0:
 		in.breaks(name, "must not be negative")
+	case err != nil || f > maxNumber:
+		in.breaks(name, "must be at most %g", maxNumber)
 	case f == 0:
 		return 0 // -0 too
 	case f < minNumber:
