@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -110,23 +111,26 @@ func (s *Store) watchSpace() {
 		case <-s.stop:
 			return
 		case <-t.C:
-			if free, err := freeSpace(s.dir); err == nil {
+			if free, err := freeSpace(s.fs, s.dir); err == nil {
 				s.full.Store(free < minFree)
 			}
 		}
 	}
 }
 
-func freeSpace(dir string) (uint64, error) {
-	u, err := vfs.Default.GetDiskUsage(dir)
+func freeSpace(fs vfs.FS, dir string) (uint64, error) {
+	u, err := fs.GetDiskUsage(dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return math.MaxUint64, nil
+	}
 	return u.AvailBytes, err
 }
 
-func checkDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func checkDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return openError(dir, err)
 	}
-	free, err := freeSpace(dir)
+	free, err := freeSpace(fs, dir)
 	if err != nil {
 		return openError(dir, err)
 	}
@@ -136,8 +140,8 @@ func checkDir(dir string) error {
 	return nil
 }
 
-func lockDir(dir string) (*pebble.Lock, error) {
-	lock, err := pebble.LockDirectory(dir, vfs.Default)
+func lockDir(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fs)
 	switch {
 	case err == nil:
 		return lock, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
@@ -35,6 +36,7 @@ type Options struct {
 // unless they say otherwise.
 type Store struct {
 	dir     string
+	fs      vfs.FS
 	db      *pebble.DB
 	lock    *pebble.Lock
 	current atomic.Pointer[View]
@@ -48,15 +50,17 @@ type Store struct {
 
 // Open opens the store in dir, which is made if it is missing. Every error is
 // one sentence that says what to do.
-func Open(dir string, opts Options) (*Store, error) {
-	if err := checkDir(dir); err != nil {
+func Open(dir string, opts Options) (*Store, error) { return open(dir, opts, vfs.Default) }
+
+func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
+	if err := checkDir(fs, dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := lockDir(fs, dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, lock: lock, syncing: make(chan pending, inFlight), stop: make(chan struct{})}
+	s := &Store{dir: dir, fs: fs, lock: lock, syncing: make(chan pending, inFlight), stop: make(chan struct{})}
 	s.failure.init(opts.OnFatal)
 	s.db, err = pebble.Open(dir, s.pebbleOptions(lock))
 	if err != nil {
@@ -77,6 +81,7 @@ func Open(dir string, opts Options) (*Store, error) {
 
 func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
 	o := &pebble.Options{
+		FS:                    s.fs,
 		CacheSize:             cacheSize,
 		MemTableSize:          memTableSize,
 		L0CompactionThreshold: 4,

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // verifyBudget is how long Open checks files before it leaves the rest to a
@@ -37,7 +36,7 @@ func (s *Store) verifyAtStart() error {
 			s.watch.Go(func() { s.verifyRest(rest) })
 			return nil
 		}
-		if err := verifyFile(f); err != nil {
+		if err := s.verifyFile(f); err != nil {
 			return err
 		}
 	}
@@ -51,7 +50,7 @@ func (s *Store) verifyRest(files []string) {
 			return
 		default:
 		}
-		if err := verifyFile(f); err != nil {
+		if err := s.verifyFile(f); err != nil {
 			s.failure.fail(err)
 			return
 		}
@@ -59,8 +58,8 @@ func (s *Store) verifyRest(files []string) {
 }
 
 // verifyFile checks one file. A file that is gone was compacted away.
-func verifyFile(name string) error {
-	f, err := vfs.Default.Open(name)
+func (s *Store) verifyFile(name string) error {
+	f, err := s.fs.Open(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
