@@ -25,6 +25,9 @@ import (
 type peer struct {
 	key  string
 	poll int64 // poll_after_ms
+	// early: the worker may ask for more than its free capacity, as it does when it
+	// gave up a lease that the server still counts.
+	early bool
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
@@ -303,7 +306,8 @@ func (p *peer) claim(name string, body []byte) (int, any) {
 	if !ok {
 		return 404, errorBody(404, "not_found")
 	}
-	if !p.decode(body, &in) || in.Max < 1 || in.TTLSeconds < 1 || in.Max > w.Capabilities.MaxConcurrency-p.held(name) {
+	free := w.Capabilities.MaxConcurrency - p.held(name)
+	if !p.decode(body, &in) || in.Max < 1 || in.TTLSeconds < 1 || in.Max > free && !p.early {
 		p.wrong("claim %s of %q, which holds %d of %d", body, name, p.held(name), w.Capabilities.MaxConcurrency)
 		return 400, errorBody(400, "invalid")
 	}
@@ -312,7 +316,7 @@ func (p *peer) claim(name string, body []byte) (int, any) {
 	for _, id := range p.order {
 		t := p.tasks[id]
 		lapsed := (t.status == "leased" || t.status == "running") && !now.Before(t.expires)
-		if len(claims) == in.Max || (t.status != "queued" && !lapsed) {
+		if len(claims) == min(in.Max, free) || (t.status != "queued" && !lapsed) {
 			continue
 		}
 		t.Attempts++

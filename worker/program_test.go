@@ -71,7 +71,7 @@ func TestProgramHeartbeats(t *testing.T) {
 	url, ca := p.serve(t)
 	gate := filepath.Join(t.TempDir(), "gate")
 	id := p.add("wait " + gate)
-	w := launch(t, url, ca, "-ttl", "2")
+	w := launch(t, url, ca, "-ttl", "4")
 	p.wait(t, "heartbeats", func() bool { return len(p.tasks[id].heartbeats) >= 4 }) // longer than the TTL
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestProgramLostLease(t *testing.T) {
 	url, ca := p.serve(t)
 	file := filepath.Join(t.TempDir(), "pids")
 	id := p.add("pid " + file + "\nspawn-child " + file + "\nignore-term\nsleep 1m")
-	w := launch(t, url, ca, "-ttl", "2")
+	w := launch(t, url, ca, "-ttl", "4")
 	running := pids(t, file, 2)
 	p.mu.Lock()
 	p.tasks[id].status = "cancelled"
@@ -107,6 +107,7 @@ func TestProgramLostLease(t *testing.T) {
 func TestProgramLapsedLease(t *testing.T) {
 	t.Parallel()
 	p := newPeer()
+	p.early = true // the worker's deadline is before the server's
 	url, ca := p.serve(t)
 	file := filepath.Join(t.TempDir(), "pids")
 	id := p.add("pid "+file+"\nspawn-child "+file+"\nsleep 1m", func(t *peerTask) { t.requeue = true })
@@ -118,7 +119,7 @@ func TestProgramLapsedLease(t *testing.T) {
 	p.tasks[id].Prompt = "hello"
 	p.mu.Unlock()
 	p.setFault(nil)
-	if got := p.waitStatus(t, id, "completed"); got.Attempts != 2 {
+	if got := p.waitStatus(t, id, "completed"); got.Attempts < 2 {
 		t.Errorf("%d attempts", got.Attempts)
 	}
 	w.stop(t, p)
