@@ -56,8 +56,13 @@ func nextToken(src string, start int) token {
 	case isLetter(c):
 		kind, end = tokName, wordEnd(src, start)
 	case c == '#' || c == ':':
-		if end = wordEnd(src, start+1); end > start+1 {
-			kind = map[byte]tokenKind{'#': tokNameRef, ':': tokValue}[c]
+		end = wordEnd(src, start+1)
+		switch {
+		case end == start+1: // the mark alone is no token
+		case c == '#':
+			kind = tokNameRef
+		default:
+			kind = tokValue
 		}
 	case isDigit(c):
 		kind = tokInteger

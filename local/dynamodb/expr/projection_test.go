@@ -26,7 +26,14 @@ func TestProject(t *testing.T) {
 		"m.b, m.c.d":         `{"m":{"M":{"b":{"N":"1"},"c":{"M":{"d":{"S":"q"}}}}}}`,
 		"l[2], l[0]":         `{"l":{"L":[{"N":"1"},{"M":{"b":{"N":"3"}}}]}}`,
 		"l[2].b, l[9], #m.b": `{"l":{"L":[{"M":{"b":{"N":"3"}}}]},"m":{"M":{"b":{"N":"1"}}}}`,
-		"l[7]":               `{}`, "m.zz": `{}`, "a.b": `{}`, "a[0]": `{}`, "l.b": `{}`, "m[0]": `{}`, "l[0].x": `{}`, "zz.b": `{}`,
+		"l[7]":               `{}`,
+		"m.zz":               `{}`,
+		"a.b":                `{}`,
+		"a[0]":               `{}`,
+		"l.b":                `{}`,
+		"m[0]":               `{}`,
+		"l[0].x":             `{}`,
+		"zz.b":               `{}`,
 	} {
 		p, a, err := checkProjection(t, src)
 		if err != nil {
@@ -46,13 +53,23 @@ func TestProjectionFaults(t *testing.T) {
 		conflict = "Two document paths conflict with each other; must remove or rewrite one of these paths; path one: "
 	)
 	for src, want := range map[string]string{
-		"":       "The expression can not be empty;",
-		"m, m.b": overlap + "[m], path two: [m, b]", "l[0], l": overlap + "[l, [0]], path two: [l]", "a, #a": overlap + "[a], path two: [a]", "b[1], b.a, #a.b, a": overlap + "[a, b], path two: [a]",
-		"m.b, m[0]": conflict + "[m, b], path two: [m, [0]]", "a[3].b, #a.#i.b": conflict + "[a, [3], b], path two: [a, [3], b]",
-		"#q":     "An expression attribute name used in the document path is not defined; attribute name: #q",
-		"status": "Attribute name is a reserved keyword; reserved keyword: status",
-		"a b":    `Syntax error; token: "b", near: "a b"`, "a,": `Syntax error; token: "<EOF>", near: ","`, "(a)": `Syntax error; token: "(", near: "(a"`, ":x": `Syntax error; token: ":x", near: ":x"`,
-		"a.and": `Syntax error; token: "and", near: ".and"`, "a..b": `Syntax error; token: ".", near: "..b"`, "!!! INVALID !!!": `Syntax error; token: "!", near: "!!"`, "size(a)": `Syntax error; token: "(", near: "size(a"`,
+		"":                   "The expression can not be empty;",
+		"m, m.b":             overlap + "[m], path two: [m, b]",
+		"l[0], l":            overlap + "[l, [0]], path two: [l]",
+		"a, #a":              overlap + "[a], path two: [a]",
+		"b[1], b.a, #a.b, a": overlap + "[a, b], path two: [a]",
+		"m.b, m[0]":          conflict + "[m, b], path two: [m, [0]]",
+		"a[3].b, #a.#i.b":    conflict + "[a, [3], b], path two: [a, [3], b]",
+		"#q":                 "An expression attribute name used in the document path is not defined; attribute name: #q",
+		"status":             "Attribute name is a reserved keyword; reserved keyword: status",
+		"a b":                `Syntax error; token: "b", near: "a b"`,
+		"a,":                 `Syntax error; token: "<EOF>", near: ","`,
+		"(a)":                `Syntax error; token: "(", near: "(a"`,
+		":x":                 `Syntax error; token: ":x", near: ":x"`,
+		"a.and":              `Syntax error; token: "and", near: ".and"`,
+		"a..b":               `Syntax error; token: ".", near: "..b"`,
+		"!!! INVALID !!!":    `Syntax error; token: "!", near: "!!"`,
+		"size(a)":            `Syntax error; token: "(", near: "size(a"`,
 	} {
 		if _, _, err := checkProjection(t, src); message(t, err) != "Invalid ProjectionExpression: "+want {
 			t.Errorf("%s: %v; want %s", src, err, want)

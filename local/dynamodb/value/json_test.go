@@ -19,9 +19,17 @@ func TestParseItem(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Item{
-		"s": String("tëxt \" \\ \x01"), "n": Numeric(mustNumber(t, "-12.5")), "b": Binary([]byte{0, 1, 2, 255}),
-		"t": Bool(true), "f": Bool(false), "z": Null(), "l": List([]Value{String(""), List(nil)}), "m": Map(Item{"x": Map(Item{})}),
-		"ss": Set(SS, []string{"a", "b"}), "ns": Set(NS, []string{"9", "10"}), "bs": Set(BS, []string{"\x00", "\x01"}),
+		"s":  String("tëxt \" \\ \x01"),
+		"n":  Numeric(mustNumber(t, "-12.5")),
+		"b":  Binary([]byte{0, 1, 2, 255}),
+		"t":  Bool(true),
+		"f":  Bool(false),
+		"z":  Null(),
+		"l":  List([]Value{String(""), List(nil)}),
+		"m":  Map(Item{"x": Map(Item{})}),
+		"ss": Set(SS, []string{"a", "b"}),
+		"ns": Set(NS, []string{"9", "10"}),
+		"bs": Set(BS, []string{"\x00", "\x01"}),
 	}
 	if !EqualItems(got, want) {
 		t.Errorf("ParseItem = %v; want %v", got, want)
@@ -34,7 +42,12 @@ func TestParseItem(t *testing.T) {
 func TestParseStrings(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		`plain`: "plain", `\"\\\/\b\f\n\r\t`: "\"\\/\b\f\n\r\t", `\u0041ü\u00fc`: "Aüü", `\ud83d\ude00`: "😀", `\u0000`: "\x00", `a\\`: `a\`,
+		`plain`:            "plain",
+		`\"\\\/\b\f\n\r\t`: "\"\\/\b\f\n\r\t",
+		`\u0041ü\u00fc`:    "Aüü",
+		`\ud83d\ude00`:     "😀",
+		`\u0000`:           "\x00",
+		`a\\`:              `a\`,
 	} {
 		v, err := ParseValue([]byte(`{"S":"` + in + `"}`))
 		if err != nil || v.Text() != want {
@@ -86,7 +99,12 @@ func TestParseRefusesByRule(t *testing.T) {
 	t.Parallel()
 	const one = "One or more parameter values were invalid: "
 	for in, message := range map[string]string{
-		`{}`: textNoType, `null`: textNoType, `{"S":null}`: textNoType, `{"Q":"a"}`: textNoType, `{"L":[null]}`: textNoType, `{"M":{"a":null}}`: textNoType,
+		`{}`:                            textNoType,
+		`null`:                          textNoType,
+		`{"S":null}`:                    textNoType,
+		`{"Q":"a"}`:                     textNoType,
+		`{"L":[null]}`:                  textNoType,
+		`{"M":{"a":null}}`:              textNoType,
 		`{"S":"a","N":"1"}`:             textManyTypes,
 		`{"N":"x"}`:                     textNotNumber + ": x",
 		`{"N":""}`:                      textNotNumber,
@@ -109,17 +127,29 @@ func TestParseRefusesByShape(t *testing.T) {
 	t.Parallel()
 	const toString = " cannot be converted to String"
 	for in, message := range map[string]string{
-		`"a"`: "Unexpected value type in payload", `5`: "Unexpected value type in payload", `[]`: "Unrecognized collection type class " + classValue,
-		`{"S":5}`: "NUMBER_VALUE" + toString, `{"S":1.5}`: "DECIMAL_VALUE" + toString, `{"S":true}`: "TRUE_VALUE" + toString, `{"N":5}`: "NUMBER_VALUE" + toString,
-		`{"S":[]}`: "Unrecognized collection type class java.lang.String", `{"S":{}}`: textStructure,
-		`{"B":5}`: "only base-64-encoded strings are convertible to bytes", `{"B":[]}`: "Unrecognized collection type class java.nio.ByteBuffer",
-		`{"B":"YQ"}`:      "Base64 encoded length is expected a multiple of 4 bytes but found: 2",
-		`{"B":"YR=="}`:    "Invalid last non-pad Base64 character dectected",
-		`{"B":"Y!=="}`:    "Invalid Base64 character detected",
-		`{"B":"Y\nQ="}`:   "Invalid Base64 character detected",
-		`{"BOOL":"true"}`: "Unexpected token received from parser", `{"BOOL":0}`: "NUMBER_VALUE cannot be converted to Boolean",
-		`{"BOOL":[]}`: "Unrecognized collection type class java.lang.Boolean", `{"NULL":{}}`: textStructure,
-		`{"L":{}}`: textStructure, `{"L":"a"}`: textField, `{"SS":"a"}`: textField, `{"M":"a"}`: textField,
+		`"a"`:                       "Unexpected value type in payload",
+		`5`:                         "Unexpected value type in payload",
+		`[]`:                        "Unrecognized collection type class " + classValue,
+		`{"S":5}`:                   "NUMBER_VALUE" + toString,
+		`{"S":1.5}`:                 "DECIMAL_VALUE" + toString,
+		`{"S":true}`:                "TRUE_VALUE" + toString,
+		`{"N":5}`:                   "NUMBER_VALUE" + toString,
+		`{"S":[]}`:                  "Unrecognized collection type class java.lang.String",
+		`{"S":{}}`:                  textStructure,
+		`{"B":5}`:                   "only base-64-encoded strings are convertible to bytes",
+		`{"B":[]}`:                  "Unrecognized collection type class java.nio.ByteBuffer",
+		`{"B":"YQ"}`:                "Base64 encoded length is expected a multiple of 4 bytes but found: 2",
+		`{"B":"YR=="}`:              "Invalid last non-pad Base64 character dectected",
+		`{"B":"Y!=="}`:              "Invalid Base64 character detected",
+		`{"B":"Y\nQ="}`:             "Invalid Base64 character detected",
+		`{"BOOL":"true"}`:           "Unexpected token received from parser",
+		`{"BOOL":0}`:                "NUMBER_VALUE cannot be converted to Boolean",
+		`{"BOOL":[]}`:               "Unrecognized collection type class java.lang.Boolean",
+		`{"NULL":{}}`:               textStructure,
+		`{"L":{}}`:                  textStructure,
+		`{"L":"a"}`:                 textField,
+		`{"SS":"a"}`:                textField,
+		`{"M":"a"}`:                 textField,
 		`{"M":[]}`:                  "Unrecognized collection type java.util.Map<java.lang.String, " + classValue + ">",
 		`{"SS":[1]}`:                "NUMBER_VALUE" + toString,
 		`{"L":[{"N":"x"},{"S":5}]}`: "NUMBER_VALUE" + toString, // a wrong shape wins over a broken rule before it
