@@ -316,7 +316,7 @@ func (p *peer) claim(name string, body []byte) (int, any) {
 	for _, id := range p.order {
 		t := p.tasks[id]
 		lapsed := (t.status == "leased" || t.status == "running") && !now.Before(t.expires)
-		if len(claims) == min(in.Max, free) || (t.status != "queued" && !lapsed) {
+		if len(claims) >= min(in.Max, free) || (t.status != "queued" && !lapsed) {
 			continue
 		}
 		t.Attempts++
