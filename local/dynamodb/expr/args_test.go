@@ -2,6 +2,7 @@ package expr
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -46,7 +47,8 @@ func TestNewArgsFaults(t *testing.T) {
 		}
 	}
 	_, err := NewArgs(nil, json.RawMessage(`{":a":{"S":5}}`))
-	if e, ok := err.(*value.Error); !ok || e.Code != value.CodeSerialization {
+	var e *value.Error
+	if !errors.As(err, &e) || e.Code != value.CodeSerialization {
 		t.Errorf("a wrong shape: %v", err)
 	}
 }

@@ -331,7 +331,8 @@ func TestReservedWords(t *testing.T) {
 			_, err := ParseCondition(name+" = a", ConditionExpression)
 			text := message(t, err)
 			reserved := text == "Invalid ConditionExpression: Attribute name is a reserved keyword; reserved keyword: "+name
-			if !reserved && !(keywords[word] && strings.Contains(text, "Syntax error")) {
+			syntax := keywords[word] && strings.Contains(text, "Syntax error")
+			if !reserved && !syntax {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

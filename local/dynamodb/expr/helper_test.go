@@ -2,6 +2,7 @@ package expr
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"testing"
 
@@ -70,8 +71,8 @@ func message(t testing.TB, err error) string {
 	if err == nil {
 		return ""
 	}
-	e, ok := err.(*value.Error)
-	if !ok || e.Code != value.CodeValidation {
+	var e *value.Error
+	if !errors.As(err, &e) || e.Code != value.CodeValidation {
 		t.Fatalf("%T is no ValidationException: %v", err, err)
 	}
 	return e.Message

@@ -8,7 +8,7 @@ import (
 )
 
 // Apply gives the item after the update. Every right-hand side sees old, which stays as it is and shares with the new item
-// what was not touched. For an item that does not exist yet old is its key. Check must have passed with a. The errors
+// what was not touched. For an item that does not exist yet old is its key (`SET a = pk` sees it). Check must have passed with a. The errors
 // are ValidationExceptions for what does not fit the item: attributes that are missing or of the wrong type, paths that
 // lead nowhere, numbers out of range.
 func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
@@ -25,9 +25,6 @@ func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
 			}
 		}
 		edits[i] = e
-	}
-	if old == nil {
-		old = value.Item{}
 	}
 	return editFields(old, edits, 0)
 }
@@ -121,6 +118,9 @@ type edit struct {
 // editFields applies the edits to a map, whose own path has depth steps, and gives the changed copy.
 func editFields(fields value.Item, edits []edit, depth int) (value.Item, error) {
 	result := maps.Clone(fields)
+	if result == nil {
+		result = value.Item{}
+	}
 	err := forEachStep(edits, depth, func(s step, group []edit) error {
 		if s.isIndex() {
 			return errUpdatePath
@@ -200,9 +200,6 @@ func editValue(v value.Value, edits []edit, depth int) (value.Value, error) {
 	switch v.Kind() {
 	case value.M:
 		fields, err := editFields(v.Map(), edits, depth)
-		if fields == nil {
-			fields = value.Item{}
-		}
 		return value.Map(fields), err
 	case value.L:
 		list, err := editList(v.List(), edits, depth)

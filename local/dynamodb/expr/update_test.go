@@ -103,6 +103,26 @@ func TestApplyToNothing(t *testing.T) {
 	}
 }
 
+// Apply stays sound where Check would have refused the update, and where a map was never made.
+func TestApplyUnchecked(t *testing.T) {
+	t.Parallel()
+	u, err := ParseUpdate("set m.b = n, m = a, l[0] = n, l.b = n, q = :undefined add n :undefined")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := u.Apply(item(t, testItem), Args{}); err == nil {
+		t.Errorf("overlapping paths give %v", got)
+	}
+	u, err = ParseUpdate("set m.b = n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := u.Apply(value.Item{"m": value.Map(nil), "n": value.Int(1)}, Args{})
+	if err != nil || got["m"].Map()["b"].Text() != "1" {
+		t.Errorf("a map without fields: %v, %v", got, err)
+	}
+}
+
 func TestApplyFaults(t *testing.T) {
 	t.Parallel()
 	const (

@@ -61,7 +61,7 @@ func TestParseLeniency(t *testing.T) {
 	for in, want := range map[string]Value{
 		`{"S":"a","X":[1,{"y":null}],"N":null}`: String("a"), // other keys and nulls do not count
 		`{"S":"a","S":"b"}`:                     {},          // but a type twice does
-		" \t\r\n{ \"NS\" : [ \"1\" , \"2\" ] }": Set(NS, []string{"1", "2"}),
+		"\t{ \"NS\"\r\n: [ \"1\" , \"2\" ] }":   Set(NS, []string{"1", "2"}),
 	} {
 		v, err := ParseValue([]byte(in))
 		if want.IsZero() != (err != nil) || !want.IsZero() && !Equal(v, want) {
