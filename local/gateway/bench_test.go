@@ -35,6 +35,12 @@ func adapted(h http.Handler) lambda.Handler {
 	return lambda.NewHandler(httpadapter.New(h).ProxyWithContext)
 }
 
+var benchHandlers = map[string]lambda.Handler{
+	"reflected": adapted(fixedHandler()),
+	"handler":   Handler(fixedHandler()),
+	"none":      saying(`{"statusCode":200,"multiValueHeaders":{"Content-Type":["application/json"]},"body":"` + strings.Repeat("a", benchAnswer) + `"}`),
+}
+
 // BenchmarkTLS compares requests through the gateway to a bare TLS server (the
 // floor), both with their 8 clients in the same process.
 func BenchmarkTLS(b *testing.B) {
@@ -42,13 +48,9 @@ func BenchmarkTLS(b *testing.B) {
 	log := NewAccessLog(io.Discard)
 	defer func() { _ = log.Close() }()
 	opts := Options{Stack: s, Access: log}
-	for name, h := range map[string]http.Handler{
-		"floor":          fixedHandler(),
-		"gateway":        with(b, opts, adapted(fixedHandler()), anyKey()),
-		"gateway alone":  with(b, opts, saying(`{"statusCode":200,"multiValueHeaders":{"Content-Type":["application/json"]},"body":"`+strings.Repeat("a", benchAnswer)+`"}`), anyKey()),
-		"authorizer off": with(b, Options{Stack: s, AuthOff: true}, adapted(fixedHandler()), anyKey()),
-	} {
-		b.Run(name, func(b *testing.B) { benchTLS(b, serve(b, h, defaultLimits)) })
+	b.Run("floor", func(b *testing.B) { benchTLS(b, serve(b, fixedHandler(), defaultLimits)) })
+	for name, h := range benchHandlers {
+		b.Run(name, func(b *testing.B) { benchTLS(b, serve(b, with(b, opts, h, anyKey()), defaultLimits)) })
 	}
 }
 
@@ -97,10 +99,8 @@ func benchRequest(b *testing.B, client *http.Client, url, body string) {
 // BenchmarkGateway is a request without network: the gateway, the event both
 // ways, the function's adapter.
 func BenchmarkGateway(b *testing.B) {
-	g := with(b, Options{Stack: planned(1e9, "POST /tasks/{id}/lease")}, adapted(fixedHandler()), anyKey())
-	alone := with(b, Options{Stack: planned(1e9, "POST /tasks/{id}/lease")},
-		saying(`{"statusCode":200,"multiValueHeaders":{"Content-Type":["application/json"]},"body":"`+strings.Repeat("a", benchAnswer)+`"}`), anyKey())
-	for name, g := range map[string]http.Handler{"with adapter": g, "alone": alone} {
+	for name, h := range benchHandlers {
+		g := with(b, Options{Stack: planned(1e9, "POST /tasks/{id}/lease")}, h, anyKey())
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -58,6 +58,7 @@ type Gateway struct {
 	binary  []string
 	stage   string
 	slots   chan struct{} // calls under way, see invoke
+	jobs    chan job      // to workers that wait, see start
 	log     *slog.Logger
 	access  *AccessLog
 	now     func() time.Time
@@ -80,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		routes: &routeNode{}, authOff: o.AuthOff, binary: api.BinaryMediaTypes, stage: api.Stage,
-		slots: make(chan struct{}, maxCalls), log: o.Log, access: o.Access, now: o.Now,
+		slots: make(chan struct{}, maxCalls), jobs: make(chan job), log: o.Log, access: o.Access, now: o.Now,
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)

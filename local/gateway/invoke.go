@@ -70,9 +70,7 @@ func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []b
 	defer cancel()
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id, InvokedFunctionArn: f.arn})
 	done := make(chan result, 1)
-	go func() {
-		done <- f.run(ctx, g, payload)
-	}()
+	g.start(job{ctx, f, payload, done})
 	select {
 	case r := <-done:
 		return r.payload, r.err
@@ -92,6 +90,43 @@ func acquire(slots chan struct{}) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// job is a call for a worker.
+type job struct {
+	ctx      context.Context
+	function *function
+	payload  []byte
+	done     chan<- result // has room for the result
+}
+
+// workerIdle is how long a worker without work stays.
+const workerIdle = 2 * time.Second
+
+// start gives the job to a worker that waits, or to a new one. A worker is
+// used again because its stack has grown already; there are as many as calls
+// under way, at most.
+func (g *Gateway) start(j job) {
+	select {
+	case g.jobs <- j:
+	default:
+		go g.work(j)
+	}
+}
+
+func (g *Gateway) work(j job) {
+	idle := time.NewTimer(workerIdle)
+	defer idle.Stop()
+	for {
+		j.done <- j.function.run(j.ctx, g, j.payload)
+		j = job{} // nothing of the call is held while waiting
+		idle.Reset(workerIdle)
+		select {
+		case j = <-g.jobs:
+		case <-idle.C:
+			return
+		}
 	}
 }
 
