@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -64,11 +65,8 @@ func newWorker(t testing.TB, c *stacktest.Client, n int, over ...object) stackte
 
 func dropAtEnd(t testing.TB, c *stacktest.Client, id string) {
 	t.Cleanup(func() {
-		req, err := http.NewRequest("DELETE", c.Base+workers+"/"+url.PathEscape(id), nil) // t.Context() is over
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp, err := c.Send(req); err != nil || (resp.Status != 200 && resp.Status != 404) {
+		resp, err := c.Do(context.Background(), "DELETE", workers+"/"+url.PathEscape(id), nil) // t.Context() is over
+		if err != nil || (resp.Status != 200 && resp.Status != 404) {
 			t.Errorf("remove worker %s: %v %s", id, err, resp)
 		}
 	})
@@ -115,10 +113,12 @@ func claim(t testing.TB, c *stacktest.Client, worker string, body any) stacktest
 // drain empties the queue, so that a test of claims sees its own tasks only.
 func drain(t testing.TB, c *stacktest.Client) {
 	t.Helper()
-	w := newWorker(t, c, 32)
+	name := unique("drain")
+	stacktest.Want[stacktest.Worker](t, c, http.StatusCreated, "POST", workers, object{"name": name, "capabilities": object{"max_concurrency": 32}})
 	for {
-		got := claim(t, c, w.ID, object{"max": 32}).Claims
+		got := claim(t, c, name, object{"max": 32}).Claims
 		if len(got) == 0 {
+			stacktest.Want[object](t, c, http.StatusOK, "DELETE", workers+"/"+name, nil)
 			return
 		}
 		for _, cl := range got {

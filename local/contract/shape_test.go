@@ -222,7 +222,7 @@ var (
 	artifactShape = shape{
 		"id": text, "task_id": id, "job_id": orNull(text), "type": text, "created_at": moment, "finalized": boolean,
 		"url": orNull(text), "entity_refs": strs, "tags": strs, "content": orNull(str), "size": count,
-		"sha256": matching(`^[0-9a-f]{64}$`),
+		"sha256": matching(`^([0-9a-f]{64})?$`), // "" while url is null: there is no payload
 	}
 	resultShape = shape{
 		"id": text, "task_id": id, "worker_id": text, "artifact_id": orNull(text), "status": oneOf("success", "error"),

@@ -39,7 +39,7 @@ func healthRoute(t *testing.T, c *stacktest.Client) {
 func unknownRoutes(t *testing.T, c *stacktest.Client) {
 	for _, path := range []string{
 		"/api/runtime/nothing", "/api/runtime", "/api/runtime/", "/api", "/api/runtime/llm-tasks/" + unknownID + "/nothing",
-		"/api/runtime/health/", "/api/runtime/llm-tasks/", "/api//runtime/health", "/API/runtime/health", "/api/runtime/healthz",
+		"/api/runtime/health/x", "/api//runtime/health", "/API/runtime/health", "/api/runtime/healthz",
 	} {
 		t.Run(path, func(t *testing.T) {
 			wantFailure(t, ask(t, c, "GET", path, nil), http.StatusNotFound, "not_found")

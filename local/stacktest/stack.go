@@ -145,7 +145,7 @@ func (s *Stack) arguments(address string) []string {
 // readyURL finds the https address in the line that says the stack is ready.
 func readyURL(line string) (string, error) {
 	for _, word := range strings.Fields(line) {
-		u, err := url.Parse(word)
+		u, err := url.Parse(strings.TrimRight(word, ",.;"))
 		if err == nil && u.Scheme == "https" && u.Port() != "" && u.Port() != "0" {
 			return "https://" + u.Host, nil
 		}

@@ -24,7 +24,7 @@ func TestNext(t *testing.T) {
 }
 
 func TestReadyURL(t *testing.T) {
-	got, err := readyURL("ready https://127.0.0.1:4711 (http://127.0.0.1:80 redirects)")
+	got, err := readyURL("ready https://127.0.0.1:4711, http://127.0.0.1:80 redirects")
 	if err != nil || got != "https://127.0.0.1:4711" {
 		t.Errorf("%q, %v", got, err)
 	}
