@@ -49,7 +49,7 @@ func TestAuthorizer(t *testing.T) {
 func TestAuthorizerGetsTheEventOfAWS(t *testing.T) {
 	t.Parallel()
 	var got events.APIGatewayCustomAuthorizerRequest
-	a := lambda.NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
+	a := NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
 		got = e
 		return policy("Allow", "*", "k"), nil
 	})
@@ -204,7 +204,7 @@ func TestKeyRequired(t *testing.T) {
 	t.Parallel()
 	s := testStack("GET /a")
 	s.Functions[0].Routes = []template.Route{{Method: "GET", Path: "/a", KeyRequired: true, Timeout: time.Second}}
-	a := lambda.NewHandler(func() (any, error) { return policy("Allow", "*", ""), nil })
+	a := NewHandler(func() (any, error) { return policy("Allow", "*", ""), nil })
 	wantError(t, send(with(t, Options{Stack: s}, echo(), a), "GET", "/a", nil, "X-Runtime-API-Key: k"), 403, "forbidden")
 }
 

@@ -3,32 +3,53 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"net/http"
+	"reflect"
 	"strconv"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 )
 
-// Handler is lambda.NewHandler(httpadapter.New(h).ProxyWithContext) for a
-// function on one machine: the same adapter, from the same JSON and to the same
-// JSON, but read and written by code for these two types in place of
-// reflection, which took most of a request's time in the gateway. What that
-// code does not take as it is goes to encoding/json. The maps with one value for
-// a header or query key are not read where those with all values are there: the
-// adapter has no use for both.
-func Handler(h http.Handler) lambda.Handler { return proxyHandler{httpadapter.New(h)} }
+// Proxy is a function behind a route, as lambda.Start takes it.
+type Proxy func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 
-type proxyHandler struct{ adapter *httpadapter.HandlerAdapter }
+// NewHandler is lambda.NewHandler for a function on one machine, where one
+// function serves many requests at once. It takes the same functions and gives
+// the same JSON, but:
+//
+//   - The answer belongs to the caller. What lambda.NewHandler's Invoke returns
+//     lies in a buffer that its next call uses again (jsonOutBufferPool in
+//     aws-lambda-go/lambda/handler.go, 1.55): good for Lambda, which makes one
+//     call at a time, while here one client would get another's answer.
+//   - Events of API Gateway are read and written by code for these two types in
+//     place of reflection, which took most of a request's time in the gateway.
+//     What that code does not take as it is goes to encoding/json.
+func NewHandler(function any) lambda.Handler {
+	v := reflect.ValueOf(function)
+	if t := reflect.TypeFor[proxyHandler](); v.IsValid() && v.CanConvert(t) {
+		return v.Convert(t).Interface().(proxyHandler)
+	}
+	return reflectedHandler{function}
+}
 
-// Invoke calls the handler with an events.APIGatewayProxyRequest.
-func (p proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+// reflectedHandler makes a lambda.Handler, with buffers of its own, for each call.
+type reflectedHandler struct{ function any }
+
+// Invoke calls the function.
+func (h reflectedHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return lambda.NewHandler(h.function).Invoke(ctx, payload)
+}
+
+// proxyHandler is a function behind API Gateway.
+type proxyHandler func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
+
+// Invoke calls the function.
+func (h proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	event, err := decodeEvent(payload)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := p.adapter.ProxyWithContext(ctx, event)
+	answer, err := h(ctx, event)
 	if err != nil {
 		return nil, err
 	}
@@ -38,21 +59,8 @@ func (p proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error
 func decodeEvent(payload []byte) (events.APIGatewayProxyRequest, error) {
 	var e events.APIGatewayProxyRequest
 	s := scan(string(payload))
-	var single struct{ headers, query bool }
-	s.object(func(key string) {
-		switch {
-		case key == "headers" && !s.null():
-			single.headers = true
-			s.skip(0)
-		case key == "queryStringParameters" && !s.null():
-			single.query = true
-			s.skip(0)
-		case key != "headers" && key != "queryStringParameters":
-			s.eventField(&e, key)
-		}
-	})
-	needed := single.headers && e.MultiValueHeaders == nil || single.query && len(e.MultiValueQueryStringParameters) == 0
-	if s.end() && !needed {
+	s.object(func(key string) { s.eventField(&e, key) })
+	if s.end() {
 		return e, nil
 	}
 	e = events.APIGatewayProxyRequest{}
@@ -68,8 +76,12 @@ func (s *scanner) eventField(e *events.APIGatewayProxyRequest, key string) {
 		e.Path = s.str()
 	case "httpMethod":
 		e.HTTPMethod = s.str()
+	case "headers":
+		e.Headers = s.stringMap()
 	case "multiValueHeaders":
 		e.MultiValueHeaders = s.multiMap()
+	case "queryStringParameters":
+		e.QueryStringParameters = s.stringMap()
 	case "multiValueQueryStringParameters":
 		e.MultiValueQueryStringParameters = s.multiMap()
 	case "pathParameters":
@@ -146,8 +158,7 @@ func (s *scanner) contextField(c *events.APIGatewayProxyRequestContext, key stri
 	}
 }
 
-// identityField reads what the gateway sets; with what else AWS may send it
-// gives up.
+// identityField reads what the gateway sets; for more than that it gives up.
 func (s *scanner) identityField(i *events.APIGatewayRequestIdentity, key string) {
 	switch {
 	case key == "sourceIp":
@@ -175,17 +186,36 @@ func (s *scanner) authorizerContext() map[string]any {
 	return out
 }
 
-// appendAnswer is the JSON of the answer.
+// appendAnswer is the JSON of the answer, as encoding/json has it but for the
+// order of headers.
 func appendAnswer(dst []byte, a events.APIGatewayProxyResponse) []byte {
 	dst = append(dst, `{"statusCode":`...)
 	dst = strconv.AppendInt(dst, int64(a.StatusCode), 10)
-	dst = append(dst, `,"headers":null,"multiValueHeaders":{`...) // the adapter sets no Headers
-	comma := false
-	for name, values := range a.MultiValueHeaders {
-		dst = appendList(dst, comma, name, values...)
-		comma = true
+	dst = append(dst, `,"headers":`...)
+	if a.Headers == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, '{')
+		comma := false
+		for name, v := range a.Headers {
+			dst = appendPair(dst, comma, name, v)
+			comma = true
+		}
+		dst = append(dst, '}')
 	}
-	dst = append(dst, `},"body":`...)
+	dst = append(dst, `,"multiValueHeaders":`...)
+	if a.MultiValueHeaders == nil {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, '{')
+		comma := false
+		for name, values := range a.MultiValueHeaders {
+			dst = appendList(dst, comma, name, values...)
+			comma = true
+		}
+		dst = append(dst, '}')
+	}
+	dst = append(dst, `,"body":`...)
 	dst = appendString(dst, a.Body)
 	if a.IsBase64Encoded {
 		dst = append(dst, `,"isBase64Encoded":true`...)

@@ -46,7 +46,7 @@ func (c *fakeClock) add(d time.Duration) {
 
 // echo answers 200 with its event as the body.
 func echo() lambda.Handler {
-	return lambda.NewHandler(func(e json.RawMessage) (events.APIGatewayProxyResponse, error) {
+	return NewHandler(func(e json.RawMessage) (events.APIGatewayProxyResponse, error) {
 		return events.APIGatewayProxyResponse{
 			StatusCode: 200, Body: string(e), MultiValueHeaders: map[string][]string{"Content-Type": {"application/json"}},
 		}, nil
@@ -73,7 +73,7 @@ func testStack(routes ...string) *template.Stack {
 
 // allowAll lets everybody in whose key is "good", and says "Unauthorized" else.
 func allowAll() lambda.Handler {
-	return lambda.NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
+	return NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
 		if e.AuthorizationToken != "good" {
 			return nil, errUnauthorizedKey
 		}

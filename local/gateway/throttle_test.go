@@ -37,7 +37,7 @@ func planned(perMinute float64, routes ...string) *template.Stack {
 
 // anyKey allows every key and gives it as usageIdentifierKey.
 func anyKey() lambda.Handler {
-	return lambda.NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
+	return NewHandler(func(e events.APIGatewayCustomAuthorizerRequest) (any, error) {
 		return policy("Allow", "*", e.AuthorizationToken), nil
 	})
 }
