@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/bloom-runtime/bloom/local/gateway"
 	"github.com/bloom-runtime/bloom/local/template"
 	"github.com/bloom-runtime/bloom/shared/api"
 	"github.com/bloom-runtime/bloom/shared/auth"
@@ -127,7 +128,7 @@ func buildFunctions(stack *template.Stack, at stores) (map[string]lambda.Handler
 		if err != nil {
 			return nil, fmt.Errorf("the template's function %s cannot be made: %w", f.Name, err)
 		}
-		handlers[f.Name] = lambda.NewHandler(fn)
+		handlers[f.Name] = gateway.NewHandler(fn)
 	}
 	return handlers, nil
 }
