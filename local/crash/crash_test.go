@@ -17,7 +17,8 @@ func TestMain(m *testing.M) { stacktest.Main(m) }
 
 const (
 	clients = 8
-	rounds  = 4 // all but the last end by kill -9, the last by SIGTERM
+	rounds  = 4   // all but the last end by kill -9, the last by SIGTERM
+	busy    = 400 // requests at least that are answered in a round, on a slow machine too
 )
 
 // TestKilledUnderLoad lets eight clients work, ends the server at a random
@@ -64,7 +65,17 @@ func load(t *testing.T, all []*client, d time.Duration, end func(testing.TB)) {
 			return err
 		})
 	}
+	l := all[0].ledger
+	before := l.answers.Load()
 	time.Sleep(d)
+	if err := stacktest.Poll(20*time.Second, func() error {
+		if n := l.answers.Load() - before; n < busy {
+			return fmt.Errorf("only %d requests were answered", n)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 	over.Store(true)
 	end(t)
 	if err := g.Wait(); err != nil {
@@ -76,8 +87,8 @@ func load(t *testing.T, all []*client, d time.Duration, end func(testing.TB)) {
 func resume(t *testing.T, all []*client) {
 	t.Helper()
 	var g errgroup.Group
+	clear(all[0].ledger.claims) // their worker shows what they took
 	for _, c := range all {
-		clear(c.ledger.claims)
 		g.Go(func() error { return c.resume(context.Background()) })
 	}
 	if err := g.Wait(); err != nil {

@@ -5,6 +5,7 @@ package crash
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bloom-runtime/bloom/local/stacktest"
 )
@@ -48,6 +49,8 @@ type op struct {
 // therefore only taken over if it was about the lease that the record has; a
 // grant always is news, since its holder must hear of it before it can act.
 type ledger struct {
+	answers atomic.Int64 // requests that were answered
+
 	mu     sync.Mutex
 	tasks  map[string]*record
 	claims map[string]int // unanswered claims by worker: how many tasks they may have taken

@@ -45,6 +45,7 @@ func (c *client) ask(path string, body any, into any, wanted ...int) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errGone, err)
 	}
+	c.ledger.answers.Add(1)
 	if !slices.Contains(wanted, resp.Status) {
 		return 0, fmt.Errorf("POST %s: want %v, got %s", path, wanted, resp)
 	}
