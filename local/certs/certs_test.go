@@ -151,71 +151,56 @@ func TestClockSetBack(t *testing.T) {
 
 func TestDamage(t *testing.T) {
 	t.Parallel()
+	write := func(file, content string) func(*testing.T, string, *clock) {
+		return func(t *testing.T, dir string, _ *clock) {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	remove := func(file string) func(*testing.T, string, *clock) {
+		return func(t *testing.T, dir string, _ *clock) {
+			if err := os.Remove(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for name, c := range map[string]struct {
-		file, content, want string
+		spoil func(t *testing.T, dir string, c *clock)
+		want  string // "" = all is well
 	}{
-		"CA cut off":          {"ca.pem", "-----BEGIN CERT", "ca-key.pem is damaged"},
-		"CA key empty":        {"ca-key.pem", "", "ca-key.pem is damaged"},
-		"server cut off":      {"server.pem", "x", "server.pem is damaged"},
-		"CA key of another":   {"ca-key.pem", "other", "is damaged"},
-		"CA key gone":         {"ca-key.pem", "gone", "put the key back, or remove both"},
-		"CA is no CA at all":  {"ca.pem", "server", "is not the certificate of a CA"},
-		"CA has run out":      {"", "late", "ran out on 2036"},
-		"folder is a file":    {"", "file", "not a directory"},
-		"crash before the CA": {"ca.pem", "gone", ""},
+		"CA cut off":     {write("ca.pem", "-----BEGIN CERT"), "ca-key.pem is damaged"},
+		"CA key empty":   {write("ca-key.pem", ""), "ca-key.pem is damaged"},
+		"server cut off": {write("server.pem", "x"), "server.pem is damaged"},
+		"CA key of another": {func(t *testing.T, dir string, c *clock) {
+			copyFile(t, filepath.Join(open(t, t.TempDir(), c).dir, "ca-key.pem"), filepath.Join(dir, "ca-key.pem"), start)
+		}, "is damaged"},
+		"CA is no CA": {func(t *testing.T, dir string, _ *clock) {
+			copyFile(t, filepath.Join(dir, "server.pem"), filepath.Join(dir, "ca.pem"), start)
+			copyFile(t, filepath.Join(dir, "server.pem"), filepath.Join(dir, "ca-key.pem"), start)
+		}, "is not the certificate of a CA"},
+		"CA key gone":         {remove("ca-key.pem"), "put the key back, or remove both"},
+		"CA has run out":      {func(_ *testing.T, _ string, c *clock) { c.t = start.Add(caLife + time.Hour) }, "ran out on 2036"},
+		"crash before the CA": {remove("ca.pem"), ""},
+		"server gone":         {remove("server.pem"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, clk := t.TempDir(), &clock{start}
 			open(t, dir, clk)
-			spoil(t, dir, c.file, c.content, clk)
-			if c.content == "file" {
-				dir = filepath.Join(dir, "ca.pem", "tls")
-			}
+			c.spoil(t, dir, clk)
 			_, err := Open(dir, nil, clk.now)
 			if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}
-}
-
-func spoil(t *testing.T, dir, file, content string, clk *clock) {
-	t.Helper()
-	path := filepath.Join(dir, file)
-	switch content {
-	case "late":
-		clk.t = start.Add(caLife + time.Hour)
-	case "file":
-	case "gone":
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-	case "other":
-		other := t.TempDir()
-		open(t, other, clk)
-		data, err := os.ReadFile(filepath.Join(other, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		content = string(data)
-		fallthrough
-	case "server":
-		if content == "server" {
-			data, err := os.ReadFile(filepath.Join(dir, "server.pem"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			content = string(data)
-			if err := os.WriteFile(filepath.Join(dir, "ca-key.pem"), data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		fallthrough
-	default:
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Join(file, "tls"), nil, time.Now); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("a file for a folder: %v", err)
 	}
 }
 

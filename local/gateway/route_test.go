@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/bloom-runtime/bloom/local/template"
 )
 
@@ -218,5 +220,30 @@ func TestOptionsThatDoNotFit(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// TestTheRealTemplate makes a gateway of the project's own.
+func TestTheRealTemplate(t *testing.T) {
+	t.Parallel()
+	stack, err := template.Load("../../template.yaml", template.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]lambda.Handler{}
+	for _, f := range stack.Functions {
+		functions[f.Name] = echo()
+	}
+	functions["authorize"] = allowAll()
+	g, err := New(Options{Stack: stack, Functions: functions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := eventOf(t, send(g, "POST", "/api/runtime/llm-tasks/7/lease", nil, "X-Runtime-API-Key: good")); e.Resource != "/api/runtime/llm-tasks/{id}/lease" {
+		t.Errorf("resource %s", e.Resource)
+	}
+	wantError(t, send(g, "POST", "/api/runtime/llm-tasks/7/lease", nil), 401, "unauthorized")
+	if n := passed(t, g, 40, "POST", "/api/runtime/test-connection"); n != 20 {
+		t.Errorf("%d connection tests passed, want 20", n)
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -73,7 +74,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	l := newListener(ln, s.tls, s.limits)
 	s.http.ConnState = l.observe
 	err := s.http.Serve(l)
-	if err == http.ErrServerClosed { //nolint:errorlint // returned as it is
+	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err

@@ -109,7 +109,7 @@ func methodThrottle(all []template.MethodThrottle, r template.Route, now func() 
 		}
 	}
 	if score < 0 {
-		return nil, nil //nolint:nilnil // no throttle is a route's usual case
+		return nil, nil // a route without throttle
 	}
 	if best.Burst < 1 {
 		return nil, fmt.Errorf("gateway: %s %s: a burst of %d lets nothing through", r.Method, r.Path, best.Burst)

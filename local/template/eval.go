@@ -301,7 +301,7 @@ func (e *evaluator) findInMap(arg *node) (*node, error) {
 	}
 	v := e.root.get("Mappings", keys[0], keys[1], keys[2])
 	if v.kind == absent {
-		return nil, fmt.Errorf("Mappings has no %s", strings.Join(keys, "."))
+		return nil, fmt.Errorf("there is no mapping %s", strings.Join(keys, "."))
 	}
 	return v, nil
 }

@@ -179,7 +179,7 @@ func TestMistakes(t *testing.T) {
 		"condition of nowhere":    {"Resources: {F: {Type: 'AWS::S3::Bucket', Condition: C}}", "there is no condition C"},
 		"condition in circles":    {"Conditions: {A: !Not [!Condition B], B: !Not [!Condition A]}\nResources: {F: {Type: 'AWS::S3::Bucket', Condition: A}}", "depends on itself"},
 		"ref of nothing":          {function + "      Environment: {Variables: {A: !Ref Nothing}}\n", "Nothing is neither a parameter nor a resource"},
-		"map of nothing":          {function + "      Environment: {Variables: {A: !FindInMap [A, b, c]}}\n", "Mappings has no A.b.c"},
+		"map of nothing":          {function + "      Environment: {Variables: {A: !FindInMap [A, b, c]}}\n", "there is no mapping A.b.c"},
 		"unknown intrinsic":       {function + "      Environment: {Variables: {A: !ImportValue x}}\n", "Fn::ImportValue is not supported"},
 		"open sub":                {function + "      Environment: {Variables: {A: !Sub '${B'}}\n", "is not closed"},
 		"list as value":           {function + "      Environment: {Variables: {A: [1]}}\n", "Properties.Environment.Variables A must be a plain value"},
