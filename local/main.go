@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -39,6 +40,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	return 0
 }
 
+// say prints an error as one line.
 func say(w io.Writer, err error) {
-	_, _ = fmt.Fprintln(w, "bloom:", err) // there is nowhere else to say it
+	_, _ = fmt.Fprintln(w, "bloom:", strings.ReplaceAll(err.Error(), "\n", "; ")) // there is nowhere else to say it
 }

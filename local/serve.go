@@ -40,11 +40,16 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	ln, err := listen("-https", s.HTTPS)
+	ln, err := listen("-https", s.HTTPS, &undo)
 	if err != nil {
 		return err
 	}
-	undo.add(func() error { _ = ln.Close(); return nil }) // closed already when the gateway ran
+	var plainLn net.Listener
+	if s.HTTP != "" {
+		if plainLn, err = listen("-http", s.HTTP, &undo); err != nil {
+			return err
+		}
+	}
 	data, err := datadir.Open(s.Data)
 	if err != nil {
 		return err
@@ -69,7 +74,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.add(func() error { runner.Stop(); return nil })
-	ca, err := startGateway(s, ln, data, gateway.Options{
+	ca, err := startGateway(s, ln, plainLn, data, gateway.Options{
 		Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
 	}, fail, &undo)
 	if err != nil {
@@ -155,8 +160,8 @@ func startEvents(ctx context.Context, stack *template.Stack, at stores, data *da
 	})
 }
 
-// startGateway serves ln and, where there is one, the address that redirects to it. It returns the path of the CA certificate.
-func startGateway(s settings, ln net.Listener, data *datadir.Dir, o gateway.Options, fail context.CancelCauseFunc, undo *closers) (string, error) {
+// startGateway serves ln and, where there is one, the listener that redirects to it. It returns the path of the CA certificate.
+func startGateway(s settings, ln, plainLn net.Listener, data *datadir.Dir, o gateway.Options, fail context.CancelCauseFunc, undo *closers) (string, error) {
 	handler, err := gateway.New(o)
 	if err != nil {
 		return "", err
@@ -168,12 +173,8 @@ func startGateway(s settings, ln net.Listener, data *datadir.Dir, o gateway.Opti
 	server := gateway.NewServer(handler, store.Config(), o.Log)
 	go watch("the API", func() error { return server.Serve(ln) }, fail)
 	undo.add(func() error { drain(server, o.Log); return nil })
-	if s.HTTP == "" {
+	if plainLn == nil {
 		return store.CAFile(), nil
-	}
-	plainLn, err := listen("-http", s.HTTP)
-	if err != nil {
-		return "", err
 	}
 	redirect := gateway.NewRedirect(ln.Addr().String(), o.Log)
 	go watch("the redirect", func() error { return redirect.Serve(plainLn) }, fail)
@@ -196,10 +197,11 @@ func watch(what string, serve func() error, fail context.CancelCauseFunc) {
 	}
 }
 
-func listen(flag, address string) (net.Listener, error) {
+func listen(flag, address string, undo *closers) (net.Listener, error) {
 	ln, err := net.Listen("tcp", address)
 	switch {
 	case err == nil:
+		undo.add(func() error { _ = ln.Close(); return nil }) // closed already when a server ran on it
 		return ln, nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("the address %s is in use by another program: stop it, or choose another with %s", address, flag)

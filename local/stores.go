@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -59,10 +61,13 @@ func openStores(ctx context.Context, s settings, stack *template.Stack, data *da
 	return at, mounts, err
 }
 
-// outside says which server an error comes from, when it is not an embedded one.
+// outside says which server an error comes from, when it is not an embedded one, and of one that does not answer no more.
 func outside(what, flag, url string, err error) error {
 	if url == "" {
 		return err
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("the %s at %s (%s) does not answer: %w", what, url, flag, plain(err))
 	}
 	return fmt.Errorf("the %s at %s (%s) cannot be used: %w", what, url, flag, err)
 }
