@@ -61,6 +61,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	if err := serveProfiles(ctx, s.Profiles, &undo); err != nil {
+		return err
+	}
 	at, mounts, err := openStores(ctx, s, stack, data, origin(ln), fail, &undo)
 	if err != nil {
 		return err

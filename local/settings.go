@@ -35,6 +35,8 @@ type settings struct {
 	AccessKey, SecretKey, SessionToken string
 	// Region is theirs too.
 	Region string
+	// Profiles is the loopback address that answers Go's profiles; "" = none.
+	Profiles string
 }
 
 func readSettings(args []string, lookup func(string) (string, bool), stderr io.Writer) (settings, error) {
@@ -52,6 +54,7 @@ func readSettings(args []string, lookup func(string) (string, bool), stderr io.W
 		SecretKey:    env("AWS_SECRET_ACCESS_KEY", "local"),
 		SessionToken: getenv("AWS_SESSION_TOKEN"),
 		Region:       env("AWS_REGION", env("AWS_DEFAULT_REGION", "us-east-1")),
+		Profiles:     getenv("BLOOM_PPROF"),
 	}
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	flags.SetOutput(stderr)
