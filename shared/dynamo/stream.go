@@ -1,76 +1,87 @@
 package dynamo
 
 import (
+	"strconv"
 	"strings"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/bloom-runtime/bloom/shared/clock"
 	"github.com/bloom-runtime/bloom/shared/task"
 	"github.com/bloom-runtime/bloom/shared/worker"
 )
 
-// Record is one change of an item, as the table's stream tells it.
-type Record struct {
-	// Sequence orders the records of one shard; padded, so that it compares as text.
-	Sequence string
-	key      key
-	old, new image
+// StreamEvent is what Lambda gives a consumer of the table's stream: the records
+// of one shard, in order. Of the items it has what the consumer reads; all else
+// is skipped in decoding.
+// https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html
+type StreamEvent struct {
+	Records []Record          `json:"Records"`
+	ShardID string            `json:"shardId"`
+	State   map[string]string `json:"state"`
 }
 
-// image is what the stream's consumer reads of an item: nothing else is decoded.
+// Record is one change of an item, as the table's stream tells it.
+type Record struct {
+	Change struct {
+		Keys           image  `json:"Keys"`
+		OldImage       *image `json:"OldImage"`
+		NewImage       *image `json:"NewImage"`
+		SequenceNumber string `json:"SequenceNumber"`
+	} `json:"dynamodb"`
+}
+
+// image is an item in the stream's JSON.
 type image struct {
-	exists bool
-	status string
-	change AuditEntry
+	PK     text `json:"PK"`
+	SK     text `json:"SK"`
+	Status text `json:"status"`
+	Reason struct {
+		M struct {
+			ID     text `json:"id"`
+			At     text `json:"at"`
+			Action text `json:"action"`
+			Actor  text `json:"actor"`
+			Detail text `json:"detail"`
+		} `json:"M"`
+	} `json:"change"`
+}
+
+// text is an attribute of type S or N.
+type text struct {
+	S string `json:"S"`
+	N string `json:"N"`
 }
 
 // sequenceWidth is the longest sequence number, in digits.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
 const sequenceWidth = 40
 
-// ReadRecord takes what matters out of a stream record.
-func ReadRecord(r events.DynamoDBEventRecord) Record {
-	seq := r.Change.SequenceNumber
-	return Record{
-		Sequence: strings.Repeat("0", max(0, sequenceWidth-len(seq))) + seq,
-		key:      key{text(r.Change.Keys, attrPK), text(r.Change.Keys, attrSK)},
-		old:      readImage(r.Change.OldImage), new: readImage(r.Change.NewImage),
-	}
+// sequence orders the records of one shard; padded, so that it compares as text.
+func (r Record) sequence() string {
+	n := r.Change.SequenceNumber
+	return strings.Repeat("0", max(0, sequenceWidth-len(n))) + n
 }
 
-func readImage(i map[string]events.DynamoDBAttributeValue) image {
-	m := image{exists: len(i) > 0, status: text(i, "status")}
-	if c, ok := i["change"]; ok && c.DataType() == events.DataTypeMap {
-		change := c.Map()
-		m.change = AuditEntry{ID: text(change, "id"), Action: text(change, "action"), Actor: text(change, "actor"),
-			Detail: text(change, "detail")}
-		if at, ok := change["at"]; ok && at.DataType() == events.DataTypeNumber {
-			ms, _ := at.Integer() // this package wrote it
-			m.change.Timestamp = clock.Millis(ms)
-		}
+func (i *image) change() AuditEntry {
+	if i == nil {
+		return AuditEntry{}
 	}
-	return m
-}
-
-func text(i map[string]events.DynamoDBAttributeValue, name string) string {
-	if v, ok := i[name]; ok && v.DataType() == events.DataTypeString {
-		return v.String()
-	}
-	return ""
+	c := i.Reason.M
+	ms, _ := strconv.ParseInt(c.At.N, 10, 64) // this package wrote it
+	return AuditEntry{ID: c.ID.S, Timestamp: clock.Millis(ms), Action: c.Action.S, Actor: c.Actor.S, Detail: c.Detail.S}
 }
 
 // Audit is the audit entry that the record is; ok is false when it is none:
 // a heartbeat, say, keeps the change of the write before it.
 func (r Record) Audit() (e AuditEntry, ok bool) {
-	e = r.new.change
+	e = r.Change.NewImage.change()
+	pk, sk := r.Change.Keys.PK.S, r.Change.Keys.SK.S
 	switch {
-	case !r.new.exists || e.ID == "" || e.ID == r.old.change.ID:
+	case e.ID == "" || e.ID == r.Change.OldImage.change().ID:
 		return AuditEntry{}, false
-	case r.key.sk == skTask:
-		e.EntityType, e.EntityID = "llm_task", idOf(r.key.pk)
-	case r.key.sk == skWorker:
-		e.EntityType, e.EntityID = "worker", idOf(r.key.pk)
+	case sk == skTask:
+		e.EntityType, e.EntityID = "llm_task", idOf(pk)
+	case sk == skWorker:
+		e.EntityType, e.EntityID = "worker", idOf(pk)
 	default:
 		e.EntityType, e.EntityID = "runtime_config", "singleton"
 	}
@@ -80,21 +91,21 @@ func (r Record) Audit() (e AuditEntry, ok bool) {
 // count adds to deltas what the record changes in the counters.
 func (r Record) count(deltas map[string]int64) {
 	move := func(prefix string, counted func(status string) string) {
-		if r.old.exists {
+		if old := r.Change.OldImage; old != nil {
 			deltas[prefix]--
-			deltas[counted(r.old.status)]--
+			deltas[counted(old.Status.S)]--
 		}
-		if r.new.exists {
+		if now := r.Change.NewImage; now != nil {
 			deltas[prefix]++
-			deltas[counted(r.new.status)]++
+			deltas[counted(now.Status.S)]++
 		}
 	}
-	switch {
-	case r.key.sk == skTask:
+	switch sk := r.Change.Keys.SK.S; {
+	case sk == skTask:
 		move(countTasks, func(s string) string { return countTasks + "_" + s })
-	case strings.HasPrefix(r.key.sk, prefixLease):
+	case strings.HasPrefix(sk, prefixLease):
 		move(countLeases, onlyStatus(string(task.LeaseActive), countLeases+"_active"))
-	case r.key.sk == skWorker:
+	case sk == skWorker:
 		move(countWorkers, onlyStatus(string(worker.Online), countWorkers+"_online"))
 	}
 	delete(deltas, "")

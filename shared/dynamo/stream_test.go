@@ -12,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"github.com/bloom-runtime/bloom/shared/dynamo"
 	"github.com/bloom-runtime/bloom/shared/task"
 )
@@ -59,17 +57,22 @@ func (r *rig) records() []dynamo.Record {
 // read takes a record through the JSON in which Lambda gets it.
 func (r *rig) read(rec streamtypes.Record) dynamo.Record {
 	r.t.Helper()
-	text, err := json.Marshal(map[string]any{"eventID": rec.EventID, "eventName": rec.EventName, "dynamodb": map[string]any{
-		"Keys": wire(rec.Dynamodb.Keys), "OldImage": wire(rec.Dynamodb.OldImage), "NewImage": wire(rec.Dynamodb.NewImage),
-		"SequenceNumber": rec.Dynamodb.SequenceNumber}})
+	change := map[string]any{"Keys": wire(rec.Dynamodb.Keys), "SequenceNumber": rec.Dynamodb.SequenceNumber}
+	if rec.Dynamodb.OldImage != nil {
+		change["OldImage"] = wire(rec.Dynamodb.OldImage)
+	}
+	if rec.Dynamodb.NewImage != nil {
+		change["NewImage"] = wire(rec.Dynamodb.NewImage)
+	}
+	text, err := json.Marshal(map[string]any{"eventID": rec.EventID, "eventName": rec.EventName, "dynamodb": change})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var e events.DynamoDBEventRecord
-	if err := json.Unmarshal(text, &e); err != nil {
+	var record dynamo.Record
+	if err := json.Unmarshal(text, &record); err != nil {
 		r.t.Fatal(err)
 	}
-	return dynamo.ReadRecord(e)
+	return record
 }
 
 func wire(i map[string]streamtypes.AttributeValue) map[string]any {
