@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +16,8 @@ const warmUp = 2 * time.Second
 type figures struct {
 	rate     float64
 	p50, p99 time.Duration
+	all      int64         // units of work, those of the warm-up too
+	cpu      time.Duration // of the server for each of them
 }
 
 // measure has n clients do units of work, one after the other each, for a time.
@@ -23,6 +26,7 @@ func measure(ctx context.Context, n int, part time.Duration, work func(ctx conte
 	start := time.Now().Add(warmUp)
 	end := start.Add(part)
 	took := make([][]time.Duration, n)
+	var all atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
 		g.Go(func() error {
@@ -34,6 +38,7 @@ func measure(ctx context.Context, n int, part time.Duration, work func(ctx conte
 				if err := work(ctx, i); err != nil {
 					return err
 				}
+				all.Add(1)
 				if now := time.Now(); begin.After(start) && now.Before(end) {
 					took[i] = append(took[i], now.Sub(begin))
 				}
@@ -43,9 +48,12 @@ func measure(ctx context.Context, n int, part time.Duration, work func(ctx conte
 	if err := g.Wait(); err != nil {
 		return figures{}, err
 	}
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	return figures{rate: float64(len(all)) / part.Seconds(), p50: quantile(all, 0.50), p99: quantile(all, 0.99)}, nil
+	counted := slices.Concat(took...)
+	slices.Sort(counted)
+	return figures{
+		rate: float64(len(counted)) / part.Seconds(), all: all.Load(),
+		p50: quantile(counted, 0.50), p99: quantile(counted, 0.99),
+	}, nil
 }
 
 // quantile of sorted times; 0 if there are none.

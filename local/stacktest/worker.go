@@ -1,11 +1,8 @@
 package stacktest
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -66,20 +63,4 @@ func (w *WorkerProgram) Stop(t testing.TB) {
 	if err := w.proc.signal(syscall.SIGTERM); err != nil {
 		t.Errorf("SIGTERM: worker %s must exit with status 0: %v\n%s", w.Name, err, tail(w.log, 40))
 	}
-}
-
-// PeakMemory returns the most memory that a process has had resident, in bytes
-// (VmHWM of proc(5)).
-func PeakMemory(pid int) (int64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no VmHWM in the status of process %d", pid)
 }
