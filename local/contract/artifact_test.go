@@ -83,7 +83,7 @@ func artifactKept(t *testing.T, c *stacktest.Client, worker, output string) {
 		a.Type != "LLM_RESULT" || !a.Finalized {
 		t.Fatalf("artifact of %d bytes: %+v", len(output), a)
 	}
-	if !strings.HasPrefix(*a.URL, "artifacts/"+task.ID+"/") {
+	if !strings.HasPrefix(*a.URL, "artifacts/"+task.ID+".") {
 		t.Errorf("url must be the object's key: %q", *a.URL)
 	}
 	if got.Result.Output == nil || *got.Result.Output != output {

@@ -151,7 +151,7 @@ func artifactOf(s task.Step, p report) task.Artifact {
 	if p.Output != "" {
 		sum := sha256.Sum256([]byte(p.Output))
 		a.SHA256 = hex.EncodeToString(sum[:])
-		a.URL = fmt.Sprintf("artifacts/%s/%d-%s", l.TaskID, l.N, a.SHA256)
+		a.URL = fmt.Sprintf("artifacts/%s.%d.%s", l.TaskID, l.N, a.SHA256)
 	}
 	return a
 }

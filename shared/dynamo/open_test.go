@@ -132,7 +132,7 @@ func (r *rig) complete(l task.Lease) error {
 
 func artifact(s task.Step) task.Artifact {
 	return task.Artifact{TaskID: s.Lease.TaskID, LeaseID: s.Lease.ID, N: s.Lease.N, WorkerID: s.Lease.WorkerID,
-		Type: "LLM_RESULT", CreatedAt: s.To.UpdatedAt, URL: "artifacts/" + s.Lease.TaskID + "/1-" + sha256OfNothing,
+		Type: "LLM_RESULT", CreatedAt: s.To.UpdatedAt, URL: "artifacts/" + s.Lease.TaskID + ".1." + sha256OfNothing,
 		SHA256: sha256OfNothing, Size: 1024, ResultID: dynamo.NewID(), Outcome: task.Success,
 		Metrics: task.Metrics{DurationMS: 12}, RequestHash: sha256OfNothing, After: task.StateAfter(s.To)}
 }
