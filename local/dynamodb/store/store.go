@@ -18,9 +18,11 @@ import (
 )
 
 const (
-	cacheSize    = 32 << 20 // bytes of blocks kept in memory
-	memTableSize = 16 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
-	inFlight     = 4        // commits that may wait for their sync at a time
+	memTableSize = 8 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
+	// cacheSize is the memory for blocks and memtables together: pebble takes the
+	// memtables, of which there may be two for a moment, off the cache.
+	cacheSize = 32<<20 + 2*memTableSize
+	inFlight  = 4 // commits that may wait for their sync at a time
 )
 
 // Options of a store. The zero value works.
@@ -93,7 +95,7 @@ func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
 		EventListener:         s.events(),
 	}
 	for i := range o.Levels {
-		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].BlockSize = 4 << 10
 		o.Levels[i].IndexBlockSize = 256 << 10 // one level of index in each file
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
