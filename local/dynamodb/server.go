@@ -105,8 +105,14 @@ func (s *Server) Close() error {
 	s.gate.Unlock()
 	close(s.stop)
 	close(s.writes)
-	if s.store.Err() == nil {
+	ended := make(chan struct{})
+	go func() {
 		s.work.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-s.store.Failed(): // the writer may wait for a disk that does not answer
 	}
 	return s.store.Close()
 }

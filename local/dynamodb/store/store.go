@@ -103,15 +103,26 @@ func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
 }
 
 // Close waits for the commits under way and closes the files. No Commit may be
-// running or follow; every View must have been released.
+// running or follow; every View must have been released. After a failure it only
+// lets go of the directory: pebble would wait for what the failure stopped, and
+// the process is about to end.
 func (s *Store) Close() error {
 	s.stopWatching()
-	close(s.syncing)
-	s.synced.Wait()
 	if err := s.failure.Err(); err != nil {
-		// Pebble's own close would wait for goroutines that the failure stopped.
-		_ = s.lock.Close()
+		_ = s.lock.Close() // the failure says more
 		return err
+	}
+	close(s.syncing)
+	synced := make(chan struct{})
+	go func() {
+		s.synced.Wait()
+		close(synced)
+	}()
+	select {
+	case <-synced:
+	case <-s.failure.ch:
+		_ = s.lock.Close()
+		return s.failure.Err()
 	}
 	s.current.Load().Release()
 	err := s.db.Close()
