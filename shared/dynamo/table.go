@@ -52,7 +52,7 @@ type Table struct {
 
 // Open returns the table. It makes no call.
 func Open(cfg aws.Config, s Settings) *Table {
-	return &Table{db: dynamodb.NewFromConfig(cfg), name: s.Name, partitions: max(s.Partitions, 1),
+	return &Table{db: dynamodb.NewFromConfig(cfg, forServer(cfg)), name: s.Name, partitions: max(s.Partitions, 1),
 		retention: s.Retention, now: s.Now}
 }
 
