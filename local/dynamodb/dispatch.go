@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -50,11 +51,11 @@ func (s *Server) serve(ctx context.Context, target string, body []byte) (status 
 	if op == nil {
 		return errorAnswer(unknownOperation(target))
 	}
-	answer, err = call(op, s, ctx, body)
+	answer, err = s.call(ctx, op, body)
 	switch {
 	case err == nil:
 		return http.StatusOK, answer, nil
-	case ctx.Err() != nil && err == ctx.Err():
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return 0, nil, err
 	default:
 		return errorAnswer(asAPIError(err))
@@ -63,7 +64,7 @@ func (s *Server) serve(ctx context.Context, target string, body []byte) (status 
 
 // call turns a panic into an error, as net/http does for its handlers: the SDK's
 // in-process client has no net/http around it.
-func call(op operation, s *Server, ctx context.Context, body []byte) (answer []byte, err error) {
+func (s *Server) call(ctx context.Context, op operation, body []byte) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = internal(fmt.Errorf("the server failed on this request: %v", p))

@@ -57,7 +57,7 @@ func (s *Server) trim(ctx context.Context) error {
 func (s *Server) trimStream(ctx context.Context, id uint32, last uint64, over bool) error {
 	steps := []func(*writer, *stream) (func(), error){
 		func(w *writer, st *stream) (func(), error) { return w.markTrimmed(st, last) },
-		func(w *writer, st *stream) (func(), error) {
+		func(w *writer, _ *stream) (func(), error) {
 			w.batch.DeleteRange(recordKey(nil, id, 0), recordKey(nil, id, last+1))
 			return nil, nil
 		},

@@ -154,7 +154,7 @@ func (f *slowFile) sync(do func() error) error {
 
 func (f *slowFile) Sync() error     { return f.sync(f.File.Sync) }
 func (f *slowFile) SyncData() error { return f.sync(f.File.SyncData) }
-func (f *slowFile) SyncTo(n int64) (bool, error) {
+func (f *slowFile) SyncTo(int64) (bool, error) {
 	err := f.sync(f.File.SyncData)
 	return true, err
 }
@@ -176,12 +176,8 @@ func TestReadsAreDurable(t *testing.T) {
 	if got := read(t, s, "a"); got != "none" {
 		t.Errorf("a reader sees %s, which is not durable", got)
 	}
-	select {
-	case <-first:
+	if len(first)+len(second)+len(empty) > 0 {
 		t.Error("a commit ended before its sync")
-	case <-empty:
-		t.Error("an empty commit did not wait")
-	default:
 	}
 	fs.held.Unlock()
 	for _, done := range []<-chan error{first, second, empty} {
