@@ -305,6 +305,17 @@ func TestSecurity(t *testing.T) {
 	if header == "" || str(scheme, "name") != header || str(scheme, "in") != "header" || str(auth, "DefaultAuthorizer") != "RuntimeKey" {
 		t.Errorf("described %v, deployed %v", scheme, auth)
 	}
+	plan := fmt.Sprint(at(load(t, "template.yaml"), "Parameters", "ClientRequestsPerMinute", "Default"))
+	if !strings.Contains(str(scheme, "description"), plan+" requests a minute") {
+		t.Errorf("the plan allows %s requests a minute: %s", plan, str(scheme, "description"))
+	}
+	for _, m := range list(resources(t)["Api"], "Properties", "MethodSettings") {
+		burst := fmt.Sprint(at(m, "ThrottlingBurstLimit"))
+		text := str(d.object, "paths", strings.ReplaceAll(strings.TrimPrefix(str(m, "ResourcePath"), "/"), "~1", "/"), strings.ToLower(str(m, "HttpMethod")), "description")
+		if !strings.Contains(text, burst+" ") {
+			t.Errorf("%s %s is held to %s calls at once: %q", str(m, "HttpMethod"), str(m, "ResourcePath"), burst, text)
+		}
+	}
 	if s := list(d.object, "security"); len(s) != 1 || at(s[0], "RuntimeKey") == nil {
 		t.Errorf("security %v", s)
 	}
