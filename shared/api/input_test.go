@@ -111,7 +111,7 @@ func TestReadInput(t *testing.T) {
 				return
 			}
 			wantField(t, err, "body")
-			if !strings.Contains(strings.Join(err.(*fault.Error).Fields["body"], " "), c.rule) {
+			if fe, _ := errors.AsType[*fault.Error](err); !strings.Contains(strings.Join(fe.Fields["body"], " "), c.rule) {
 				t.Errorf("got %v, want a rule about %s", err, c.rule)
 			}
 		})
@@ -295,7 +295,7 @@ func TestAllRulesAtOnce(t *testing.T) {
 		in.breaks("b", "must be at least %d", 6)
 		err := in.err()
 		want := "Invalid input: a is required; b must be a string and must be at least 6; c.d must be a whole number"
-		if f := err.(*fault.Error); f.Message != want || len(f.Fields) != 3 || len(f.Fields["b"]) != 2 {
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Message != want || len(f.Fields) != 3 || len(f.Fields["b"]) != 2 {
 			t.Fatalf("%v", f)
 		}
 	}

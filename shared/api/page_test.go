@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +21,7 @@ import (
 // wantField demands an invalid fault that names one field.
 func wantField(t testing.TB, err error, field string) {
 	t.Helper()
-	f, ok := err.(*fault.Error)
+	f, ok := errors.AsType[*fault.Error](err)
 	if !ok || f.Code != fault.Invalid || len(f.Fields[field]) == 0 || f.Message == "" {
 		t.Errorf("want a fault that names %s, got %v", field, err)
 	}
@@ -153,7 +154,7 @@ func TestWireSize(t *testing.T) {
 
 func TestListErrors(t *testing.T) {
 	t.Parallel()
-	h := listOf(50, viewTask, func(_ *request, p dynamo.Page) ([]task.Task, string, error) {
+	h := listOf(50, viewTask, func(*request, dynamo.Page) ([]task.Task, string, error) {
 		return nil, "", fault.New(fault.Unavailable, "The store is overloaded; try again in a few seconds")
 	})
 	e := event("GET", "/api/runtime/llm-tasks", nil, "")
@@ -162,7 +163,7 @@ func TestListErrors(t *testing.T) {
 	if body := wantError(t, call(t, h, e), http.StatusBadRequest, "invalid"); len(body.Fields["limit"]) != 1 {
 		t.Errorf("%+v", body)
 	}
-	empty := listOf(50, viewTask, func(_ *request, p dynamo.Page) ([]task.Task, string, error) { return nil, "", nil })
+	empty := listOf(50, viewTask, func(*request, dynamo.Page) ([]task.Task, string, error) { return nil, "", nil })
 	if resp := call(t, empty, event("GET", "/api/runtime/llm-tasks", nil, "")); resp.Body != "[]\n" {
 		t.Errorf("an empty list is %q", resp.Body)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -24,7 +25,7 @@ func wantBreaches[T any](t *testing.T, read func(*input) (T, error), table []bre
 	t.Helper()
 	for _, c := range table {
 		_, err := read(mustDecode(t, c.body))
-		f, ok := err.(*fault.Error)
+		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.Code != fault.Invalid || len(f.Fields) != len(c.want) {
 			t.Errorf("%.120s: %v, want faults of %v", c.body, err, c.want)
 			continue
