@@ -100,7 +100,7 @@ func TestListShortensPages(t *testing.T) {
 	}{
 		{"short prompts", strings.Repeat("p", 4<<10), []int{200}},
 		{"quotes, which are escaped twice", strings.Repeat(`"`, 20<<10), []int{100, 25}},
-		{"one too long", strings.Repeat(`"`, 2<<20), []int{5, 1}},
+		{"one too long", strings.Repeat(`"`, 1600<<10), []int{2, 1}},
 	} {
 		var asked []int
 		h := listOf(c.pages[0], viewTask, func(_ *request, p dynamo.Page) ([]task.Task, string, error) {

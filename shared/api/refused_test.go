@@ -41,9 +41,9 @@ func TestRefusedBodiesReachNoStore(t *testing.T) {
 				}
 			}
 		}
-		e := event("POST", "/api/runtime/x/{id}", map[string]string{"id": "x"}, strings.Repeat(" ", 11<<20))
-		wantError(t, call(t, h, e), http.StatusRequestEntityTooLarge, "too_large")
 	}
+	e := event("POST", "/api/runtime/x/{id}", map[string]string{"id": "x"}, strings.Repeat(" ", 11<<20))
+	wantError(t, call(t, bodyReaders["create"], e), http.StatusRequestEntityTooLarge, "too_large")
 }
 
 // TestRefusedFieldsReachNoStore: so is a body of which one field is wrong.
