@@ -27,8 +27,7 @@ type Function struct {
 	proc    *process
 	server  *http.Server
 	dir     string
-	polled  chan struct{} // closed at the first poll
-	started time.Time
+	polled  chan time.Time // gets the moment of the first poll
 	events  chan []byte
 	answers chan answer
 }
@@ -45,7 +44,7 @@ func StartFunction(path string, env []string) (*Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Function{dir: dir, polled: make(chan struct{}), events: make(chan []byte), answers: make(chan answer, 1)}
+	f := &Function{dir: dir, polled: make(chan time.Time, 1), events: make(chan []byte), answers: make(chan answer, 1)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -57,12 +56,12 @@ func StartFunction(path string, env []string) (*Function, error) {
 		"AWS_LAMBDA_FUNCTION_NAME=" + filepath.Base(path), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 	}, env...)
-	f.started = time.Now()
+	started := time.Now()
 	if f.proc, err = run(command{path: path, env: full, dir: dir}, f.logPath(), func(string) {}); err != nil {
 		f.Close()
 		return nil, err
 	}
-	if err := f.awaitPoll(); err != nil {
+	if f.Ready, err = f.awaitPoll(started); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -78,14 +77,15 @@ func FunctionEnv(endpoint, table string) []string {
 	}
 }
 
-func (f *Function) awaitPoll() error {
+// awaitPoll returns how long after started the function polled for its first event.
+func (f *Function) awaitPoll(started time.Time) (time.Duration, error) {
 	select {
-	case <-f.polled:
-		return nil
+	case at := <-f.polled:
+		return at.Sub(started), nil
 	case <-f.proc.exit:
-		return fmt.Errorf("the function ended before its first poll: %v\n%s", f.proc.err, tail(f.logPath(), 30))
+		return 0, fmt.Errorf("the function ended before its first poll: %v\n%s", f.proc.err, tail(f.logPath(), 30))
 	case <-time.After(readyWithin):
-		return fmt.Errorf("no poll within %v\n%s", readyWithin, tail(f.logPath(), 30))
+		return 0, fmt.Errorf("no poll within %v\n%s", readyWithin, tail(f.logPath(), 30))
 	}
 }
 
@@ -128,10 +128,7 @@ func (f *Function) routes() http.Handler {
 	var first sync.Once
 	var n atomic.Int64
 	mux.HandleFunc("GET "+root+"invocation/next", func(w http.ResponseWriter, r *http.Request) {
-		first.Do(func() {
-			f.Ready = time.Since(f.started)
-			close(f.polled)
-		})
+		first.Do(func() { f.polled <- time.Now() })
 		select {
 		case event := <-f.events:
 			h := w.Header()
