@@ -12,11 +12,30 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 )
 
+// The heap of live objects is small (60 MB under load) beside what requests leave behind, so the collector runs for a good part
+// of the time at Go's defaults: a fifth of the CPU of a task's lifecycle. It may use more memory up to memoryLimit, past which it
+// works harder. GOGC and GOMEMLIMIT in the environment win.
+const (
+	gcPercent   = 300
+	memoryLimit = 230 << 20
+)
+
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
 func main() {
+	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))

@@ -49,7 +49,7 @@ func openStores(ctx context.Context, s settings, stack *template.Stack, data *da
 		}
 	}
 	mounts := map[string]http.Handler{}
-	if at.s3, at.publicS3, err = openS3(s, stack, data, origin, mounts, undo); err != nil {
+	if at.s3, at.publicS3, err = openS3(s, stack, data, origin, mounts, fail, undo); err != nil {
 		return at, nil, err
 	}
 	for _, b := range stack.Buckets {
@@ -84,11 +84,11 @@ func openDynamoDB(s settings, data *datadir.Dir, fail context.CancelCauseFunc, u
 	return awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "local", "local", "", db.HTTPClient()), nil
 }
 
-func openS3(s settings, stack *template.Stack, data *datadir.Dir, origin string, mounts map[string]http.Handler, undo *closers) (aws.Config, string, error) {
+func openS3(s settings, stack *template.Stack, data *datadir.Dir, origin string, mounts map[string]http.Handler, fail context.CancelCauseFunc, undo *closers) (aws.Config, string, error) {
 	if s.S3 != "" {
 		return awsconf.Build(s.Region, s.S3, s.AccessKey, s.SecretKey, s.SessionToken, nil), s.PublicS3, nil
 	}
-	server, err := objects.Open(data.Path("objects"))
+	server, err := objects.Open(data.Path("objects"), objects.Options{OnFatal: fail})
 	if err != nil {
 		return aws.Config{}, "", err
 	}

@@ -1,11 +1,15 @@
 package objects
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -24,34 +28,44 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	}
 	ctx := &fasthttp.RequestCtx{}
 	ctx.Init2(noConn{}, noLogger{}, true)
-	fill(&ctx.Request, req)
-	c.handler(ctx)
 	if req.Body != nil {
-		_ = req.Body.Close()
+		defer func() { _ = req.Body.Close() }()
 	}
+	if err := fill(&ctx.Request, req); err != nil {
+		return nil, err
+	}
+	c.handler(ctx)
 	return response(req, &ctx.Response), nil
 }
 
-func fill(out *fasthttp.Request, req *http.Request) {
-	out.Header.DisableNormalizing()
-	out.Header.SetMethod(req.Method)
-	out.Header.SetProtocol("HTTP/1.1")
-	out.SetRequestURI(req.URL.RequestURI())
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
-	}
+// fill makes the server's request. The head is written and parsed as on a wire: the server looks at it raw in places.
+func fill(out *fasthttp.Request, req *http.Request) error {
+	head := make([]byte, 0, 2048)
+	head = fmt.Appendf(head, "%s %s HTTP/1.1\r\nHost: %s\r\n", req.Method, req.URL.RequestURI(), cmp.Or(req.Host, req.URL.Host))
 	for name, values := range req.Header {
 		for _, v := range values {
-			out.Header.Add(name, v)
+			if strings.ContainsAny(v, "\r\n") || strings.ContainsAny(name, "\r\n: ") {
+				return fmt.Errorf("the header %q cannot be sent", name)
+			}
+			if name != "Content-Length" {
+				head = append(append(append(append(head, name...), ": "...), v...), "\r\n"...)
+			}
 		}
 	}
-	out.Header.SetHost(host)
-	if req.Body != nil && req.Body != http.NoBody {
+	hasBody := req.Body != nil && req.Body != http.NoBody
+	if hasBody || req.Method == http.MethodPut || req.Method == http.MethodPost {
+		head = fmt.Appendf(head, "Content-Length: %d\r\n", max(req.ContentLength, 0))
+	}
+	head = append(head, "\r\n"...)
+	if err := out.Header.Read(bufio.NewReaderSize(bytes.NewReader(head), len(head))); err != nil {
+		return err
+	}
+	if hasBody {
 		out.SetBodyStream(req.Body, int(req.ContentLength))
-	} else if req.Method == http.MethodPut || req.Method == http.MethodPost {
+	} else {
 		out.SetBodyStream(bytes.NewReader(nil), 0)
 	}
+	return nil
 }
 
 func response(req *http.Request, in *fasthttp.Response) *http.Response {

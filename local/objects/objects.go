@@ -1,10 +1,11 @@
-// Package objects is the S3 server of one machine: versitygw in this process, over a folder, called without a socket.
+// Package objects is the S3 server of one machine: versitygw's protocol in this process, called without a socket, over a
+// storage of our own.
 //
-// A Put is atomic: the object is written under no name and linked into place, so that a reader sees the old object, the new
-// one or none, whenever the process dies. It is durable: data and directory entries are fsynced before the answer.
+// A Put is atomic and durable: readers see the old object or the new one whenever the process dies, and the answer comes
+// after the fsync. It knows buckets, objects (put, get, head, delete, conditions, ranges, checksums) and lists of them, and
+// presigned links; multipart uploads, copies, tags, versions, policies and lifecycle rules it answers NotImplemented.
 //
-// Two limits come from versitygw: a process holds at most one server at a time, and Open changes the working directory of the
-// process to the folder. Resolve relative paths before.
+// versitygw's limit is ours: a process holds at most one server at a time.
 package objects
 
 import (
@@ -22,8 +23,6 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/auth"
-	"github.com/versity/versitygw/backend/meta"
-	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 	"github.com/versity/versitygw/s3api"
 
@@ -33,8 +32,6 @@ import (
 const (
 	// maxRequests bounds the calls at work at once; more are answered SlowDown, which the SDK tries again.
 	maxRequests = 1024
-	// copyBuffer is what one call buffers while it copies a body, in bytes.
-	copyBuffer = 64 << 10
 	// startTimeout bounds how long Open waits for the server.
 	startTimeout = 10 * time.Second
 	// endpoint is the name the server is called by in this process. Nothing resolves it.
@@ -44,6 +41,7 @@ const (
 // Server is a running server. It is safe for concurrent use.
 type Server struct {
 	credentials credentials
+	storage     *storage
 	handler     fasthttp.RequestHandler
 	stop        context.CancelFunc
 	done        chan error
@@ -51,63 +49,43 @@ type Server struct {
 	closeErr    error
 }
 
-// Open starts the server over dir, which it creates. The folder holds `buckets/`, one folder a bucket and one file an
-// object, and `credentials.json` (mode 0600), made once. The caller holds the lock of the data folder.
-func Open(dir string) (*Server, error) {
+// Options of a server.
+type Options struct {
+	// OnFatal is called once, on a goroutine of its own, when the server can no longer write or read its files. The error is
+	// one sentence; the process should report it and end. nil = nobody is told.
+	OnFatal func(error)
+}
+
+// Open starts the server over dir, which it creates. The folder holds `index/` (small objects, and what is known of all),
+// `files/` (the bytes of large ones) and `credentials.json` (mode 0600), made once. The caller holds the lock of the data
+// folder. An error is one sentence.
+func Open(dir string, o Options) (*Server, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("objects: %w", err)
 	}
-	buckets := filepath.Join(dir, "buckets")
-	if err := os.MkdirAll(buckets, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("objects: %w", err)
 	}
 	creds, err := loadCredentials(filepath.Join(dir, "credentials.json"))
 	if err != nil {
 		return nil, err
 	}
-	store, err := metadata(dir, buckets)
+	store, err := openStorage(dir, o.OnFatal)
 	if err != nil {
-		return nil, fmt.Errorf("objects: %w", err)
+		return nil, err
 	}
-	opts := posix.PosixOpts{
-		// The lock of the data folder keeps every other process away.
-		ForceNoObjLockFile: true,
-		IOBufferSize:       copyBuffer,
-	}
-	opts.SetNewDirPerm(0o700)
-	opts.SetNewFilePerm(0o600)
-	backend, err := posix.New(buckets, store, opts)
-	if err != nil {
-		return nil, fmt.Errorf("objects: %w", err)
-	}
-	s := &Server{credentials: creds, done: make(chan error, 1)}
-	if err := s.start(&durable{Posix: backend, root: buckets}); err != nil {
-		return nil, fmt.Errorf("objects: %w", err)
+	s := &Server{credentials: creds, storage: store, done: make(chan error, 1)}
+	if err := s.start(store); err != nil {
+		return nil, errors.Join(fmt.Errorf("objects: %w", err), store.close())
 	}
 	return s, nil
-}
-
-// metadata keeps what S3 knows of an object beside its bytes in extended attributes, or in files under dir where the file
-// system has none. A folder that began with files stays with files.
-func metadata(dir, buckets string) (meta.MetadataStorer, error) {
-	sidecar := filepath.Join(dir, "sidecar")
-	if _, err := os.Stat(sidecar); errors.Is(err, os.ErrNotExist) {
-		attrs := meta.XattrMeta{}
-		if attrs.Test(buckets) == nil {
-			return attrs, nil
-		}
-		if err := os.Mkdir(sidecar, 0o700); err != nil {
-			return nil, err
-		}
-	}
-	return meta.NewSideCar(sidecar)
 }
 
 // start runs the gateway and takes hold of its handler. The gateway insists on a socket and keeps its handler to itself, so
 // it gets a socket in a folder of its own, one call through which brings the handler, and the socket's name is removed:
 // from then on nothing outside this process can reach the server.
-func (s *Server) start(backend *durable) error {
+func (s *Server) start(backend *storage) error {
 	tmp, err := os.MkdirTemp("", "bloom-s3-")
 	if err != nil {
 		return err
@@ -198,7 +176,7 @@ func (s *Server) Config() aws.Config {
 func (s *Server) Close() error {
 	s.once.Do(func() {
 		s.stop()
-		s.closeErr = <-s.done
+		s.closeErr = errors.Join(<-s.done, s.storage.close())
 	})
 	return s.closeErr
 }

@@ -23,11 +23,7 @@ const bucket = "bloom-artifacts"
 // One server a process: the tests of this package run one after the other.
 func open(t testing.TB, dir string) (*Server, *blob.Bucket) {
 	t.Helper()
-	wd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(dir)
+	s, err := Open(dir, Options{OnFatal: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +31,6 @@ func open(t testing.TB, dir string) (*Server, *blob.Bucket) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		_ = os.Chdir(wd)
 	})
 	return s, openBucket(t, s, "")
 }
@@ -135,27 +130,8 @@ func TestDamagedCredentials(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "credentials.json"), []byte(`{"access_key"`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "credentials.json is damaged") {
+	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "credentials.json is damaged") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// Without extended attributes the metadata lies in files, and stays there.
-func TestSidecar(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "sidecar"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s, b := open(t, dir)
-	if err := b.Put(t.Context(), "a/b", []byte("v"), "text/x-special"); err != nil {
-		t.Fatal(err)
-	}
-	link, err := b.PresignGet(t.Context(), "a/b", time.Minute, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := get(t, s, http.MethodGet, link); got.Code != http.StatusOK || got.Header().Get("Content-Type") != "text/x-special" {
-		t.Errorf("got %d %v", got.Code, got.Header())
 	}
 }
 
