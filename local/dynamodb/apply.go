@@ -23,7 +23,7 @@ func (w *writer) apply(c *change) {
 		if stored = c.stored; stored == nil {
 			stored = value.AppendStored(nil, c.new)
 		}
-		w.batch.Set(c.key, stored)
+		w.set(c.key, stored)
 	}
 	for _, ix := range t.Indexes {
 		w.applyIndex(t, ix, c, stored)
@@ -34,6 +34,12 @@ func (w *writer) apply(c *change) {
 		w.batch.Set(w.key, w.record)
 	}
 	w.items.put(string(c.key), state{item: c.new, stored: stored})
+}
+
+// set writes an item or an entry.
+func (w *writer) set(key, stored []byte) {
+	w.server.gaps.arrive(w.store.NextVersion(), key)
+	w.batch.Set(key, stored)
 }
 
 // applyIndex brings one index up to date.
@@ -56,7 +62,7 @@ func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
 			entry = value.AppendStored(nil, ix.project(c.new))
 		}
 		w.key = t.entryKey(w.key[:0], ix, c.new)
-		w.batch.Set(w.key, entry)
+		w.set(w.key, entry)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -126,4 +127,30 @@ func BenchmarkTransactWriteItems(b *testing.B) {
 		}})
 		return err
 	})
+}
+
+// BenchmarkQueue is a queue in an index: each step puts an item in at its end,
+// asks for the first three and takes the first out. What was taken out must not
+// make the next question dearer.
+func BenchmarkQueue(b *testing.B) {
+	c, table := benchTable(b)
+	fill(b, c, table, 1000)
+	ctx := context.Background()
+	var asked atomic.Int64
+	run(b, func(n int64) error {
+		if _, err := c.PutItem(ctx, &sdk.PutItemInput{TableName: &table, Item: benchItem(n + 1000)}); err != nil {
+			return err
+		}
+		began := time.Now()
+		out, err := c.Query(ctx, &sdk.QueryInput{TableName: &table, IndexName: aws.String("G1all"), KeyConditionExpression: aws.String("G1PK = :q"),
+			ExpressionAttributeValues: item{":q": str("queue")}, Limit: aws.Int32(3)})
+		asked.Add(int64(time.Since(began)))
+		if err != nil || len(out.Items) == 0 {
+			return fmt.Errorf("query: %v, %w", out, err)
+		}
+		first := out.Items[n%int64(len(out.Items))]
+		_, err = c.UpdateItem(ctx, &sdk.UpdateItemInput{TableName: &table, Key: item{"PK": first["PK"], "SK": first["SK"]}, UpdateExpression: aws.String("REMOVE G1PK")})
+		return err
+	})
+	b.ReportMetric(float64(asked.Load())/float64(b.N)/1000, "µs/query")
 }

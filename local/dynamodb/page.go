@@ -181,53 +181,45 @@ type result struct {
 func (s *Server) readPage(ctx context.Context, pg *page) ([]byte, error) {
 	view := s.store.View()
 	defer view.Release()
-	r, err := pg.read(ctx, view)
+	r, err := pg.read(ctx, view, &s.gaps)
 	if err != nil {
 		return nil, err
 	}
 	return pg.answer(r), nil
 }
 
-func (pg *page) read(ctx context.Context, view *store.View) (*result, error) {
+func (pg *page) read(ctx context.Context, view *store.View, known *gaps) (*result, error) {
 	r := &result{}
 	if bytes.Compare(pg.lower, pg.upper) >= 0 {
 		return r, nil
 	}
-	it, err := view.Iter(pg.lower, pg.upper)
+	c, err := newCursor(view, known, pg.lower, pg.upper, pg.reverse)
 	if err != nil {
 		return nil, internal(err)
 	}
-	step := it.Next
-	ok := false
-	if pg.reverse {
-		step = it.Prev
-		ok = it.Last()
-	} else {
-		ok = it.First()
+	err = pg.collect(ctx, c, r)
+	if cerr := c.close(); err == nil && cerr != nil {
+		err = internal(cerr)
 	}
+	return r, err
+}
+
+func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
 	read := 0 // bytes, those of other segments too: a call must not go on for ever
-	for ; ok; ok = step() {
-		n, err := pg.take(r, it)
+	for ok := c.first(); ok; ok = c.next() {
+		n, err := pg.take(r, c.it)
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
-			_ = it.Close()
-			return nil, err
+			return err
 		}
 		if read += n; read >= maxPage || pg.limit > 0 && r.scanned == pg.limit {
-			r.last, err = pg.lastKey(it)
-			if err != nil {
-				_ = it.Close()
-				return nil, err
-			}
-			break
+			r.last, err = pg.lastKey(c.it)
+			return err
 		}
 	}
-	if err := it.Close(); err != nil {
-		return nil, internal(err)
-	}
-	return r, nil
+	return nil
 }
 
 // take looks at the item under the iterator and returns its size.

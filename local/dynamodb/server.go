@@ -37,6 +37,7 @@ type Server struct {
 	catalog atomic.Pointer[catalog] // the last durable one
 	exprs   *expr.Cache
 	writes  chan *write
+	gaps    gaps
 
 	gate   sync.RWMutex // held for reading by every request
 	closed bool

@@ -56,8 +56,13 @@ func (s *Store) Commit(b *Batch, done func(error)) {
 		return
 	}
 	// No other commit can come between apply and the snapshot.
-	s.enqueue(pending{batch: b.b, view: newView(s.db), done: done})
+	s.version++
+	s.enqueue(pending{batch: b.b, view: newView(s.db, s.version), done: done})
 }
+
+// NextVersion is the version of the view that will show the next commit that is
+// not empty. Only the goroutine that commits may ask.
+func (s *Store) NextVersion() uint64 { return s.version + 1 }
 
 func (s *Store) enqueue(p pending) {
 	select {

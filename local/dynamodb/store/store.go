@@ -42,6 +42,7 @@ type Store struct {
 	db      *pebble.DB
 	lock    *pebble.Lock
 	current atomic.Pointer[View]
+	version uint64 // of the last commit; the committing goroutine's
 	syncing chan pending
 	synced  sync.WaitGroup // the goroutine that waits for syncs
 	watch   sync.WaitGroup // the goroutines that look after the disk
@@ -75,7 +76,7 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	s.current.Store(newView(s.db))
+	s.current.Store(newView(s.db, 0))
 	s.synced.Go(s.waitForSyncs)
 	s.watch.Go(s.watchSpace)
 	return s, nil

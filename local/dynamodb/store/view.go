@@ -10,12 +10,13 @@ import (
 // View is the state as of one durable commit. It does not change. Release it
 // when done: it keeps old data alive.
 type View struct {
-	snap *pebble.Snapshot
-	refs atomic.Int64
+	snap    *pebble.Snapshot
+	version uint64
+	refs    atomic.Int64
 }
 
-func newView(db *pebble.DB) *View {
-	v := &View{snap: db.NewSnapshot()}
+func newView(db *pebble.DB, version uint64) *View {
+	v := &View{snap: db.NewSnapshot(), version: version}
 	v.refs.Store(1)
 	return v
 }
@@ -32,6 +33,9 @@ func (s *Store) View() *View {
 		// v was replaced and closed between the two loads: take the next one.
 	}
 }
+
+// Version numbers the views: it grows with every commit, from 0 at each Open.
+func (v *View) Version() uint64 { return v.version }
 
 // Release ends the caller's use of v.
 func (v *View) Release() {
