@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,49 +104,24 @@ func compileSpecial(special map[string]json.RawMessage) rule {
 	}
 }
 
-var nothing = []byte("{}")
-
-// match says whether the value, nil where there is none, has what the pattern asks for.
-func (p *pattern) match(value []byte) (bool, error) {
+// match says whether the value has what the pattern asks for. A node without bytes is a value that is not there.
+func (p *pattern) match(n node) (bool, error) {
 	if p.fields == nil {
-		return p.matchRules(value)
+		return p.matchRules(n.raw)
 	}
-	if len(value) == 0 || value[0] != '{' {
-		value = nothing
-	}
-	matched, seen := 0, 0
-	err := eachField(value, func(name, v []byte) error {
-		sub, ok := p.fields[string(name)]
-		if !ok {
-			return nil
-		}
-		seen++
-		yes, err := sub.match(v)
-		if yes {
-			matched++
-		}
-		return err
-	})
-	if err != nil || matched < seen {
-		return false, err
-	}
-	if seen == len(p.fields) {
-		return true, nil
-	}
-	return p.matchAbsent(value)
-}
-
-// matchAbsent asks the patterns of the fields that the object does not have.
-func (p *pattern) matchAbsent(value []byte) (bool, error) {
-	there := map[string]bool{}
-	if err := eachField(value, func(name, _ []byte) error { there[string(name)] = true; return nil }); err != nil {
+	fields, err := n.children()
+	if err != nil {
 		return false, err
 	}
 	for name, sub := range p.fields {
-		if there[name] {
-			continue
+		var value node
+		for _, f := range fields {
+			if string(f.name) == name {
+				value = f.value
+				break
+			}
 		}
-		if yes, err := sub.match(nil); !yes || err != nil {
+		if ok, err := sub.match(value); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -156,14 +130,19 @@ func (p *pattern) matchAbsent(value []byte) (bool, error) {
 
 // matchRules lets an array match when one of its elements does.
 func (p *pattern) matchRules(value []byte) (bool, error) {
-	if len(value) > 0 && value[0] == '[' && !bytes.Equal(value, []byte("[]")) {
-		found := false
-		err := eachElement(value, func(v []byte) error {
-			s, ok := text(v)
-			found = found || p.any(s, ok, true)
-			return nil
+	if len(value) > 0 && value[0] == '[' {
+		found, empty := false, true
+		_, err := eachElement(value, 0, func(at int) (int, error) {
+			end, err := skip(value, at)
+			if err == nil {
+				s, ok := text(value[at:end])
+				found, empty = found || p.any(s, ok, true), false
+			}
+			return end, err
 		})
-		return found, err
+		if err != nil || !empty {
+			return found, err
+		}
 	}
 	s, ok := text(value)
 	// Patterns look at leaves: an object is not something that exists.

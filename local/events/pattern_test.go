@@ -37,7 +37,7 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%s: %v", tt.pattern, err)
 			continue
 		}
-		if got, err := p.match([]byte(record)); err != nil || got != tt.want {
+		if got, err := p.match(node{raw: []byte(record)}); err != nil || got != tt.want {
 			t.Errorf("%s: got %v, %v", tt.pattern, got, err)
 		}
 	}
@@ -62,7 +62,7 @@ func FuzzScan(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		_, _, _, _ = parse([]byte(s), []*pattern{p})
+		_, _ = parse([]byte(s), []*pattern{p})
 	})
 }
 
@@ -73,12 +73,12 @@ func TestServiceIdentityIsSpelledAsLambdaDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, count, last, err := parse([]byte(`{"Records": [ `+raw+` ] , "x": -1.5e3}`), []*pattern{p})
-	if err != nil || count != 1 || last != "7" || len(records) != 1 {
-		t.Fatalf("got %v %d %q %v", records, count, last, err)
+	c, err := parse([]byte(`{"Records": [ `+raw+` ] , "x": -1.5e3, "NextShardIterator": "a\"b\\"}`), []*pattern{p})
+	if err != nil || c.count != 1 || c.last != "7" || len(c.records) != 1 || *c.next != `a"b\` {
+		t.Fatalf("got %+v %v", c, err)
 	}
 	want := `{"eventID":"1","userIdentity":{"principalId":"dynamodb.amazonaws.com","type":"Service"},"dynamodb":{"SequenceNumber":"7"},"eventSourceARN":"arn:x"}`
-	if got := string(records[0].appendEvent(nil, "arn:x")); got != want {
+	if got := string(c.records[0].appendEvent(nil, "arn:x")); got != want {
 		t.Errorf("got %s", got)
 	}
 }

@@ -101,7 +101,7 @@ func (r *reader) position(ctx context.Context) error {
 func (r *reader) fetch(ctx context.Context) (size, count int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body, next, err := r.client.records(ctx, r.iterator, r.limit())
+	body, err := r.client.records(ctx, r.iterator, r.limit())
 	if err != nil {
 		// Whatever it is, a new iterator does no harm; some errors need one.
 		r.iterator = nil
@@ -110,7 +110,7 @@ func (r *reader) fetch(ctx context.Context) (size, count int, err error) {
 		}
 		return 0, 0, err
 	}
-	records, count, last, err := parse(body, r.filters)
+	c, err := parse(body, r.filters)
 	if err != nil {
 		r.iterator = nil
 		return 0, 0, err
@@ -118,12 +118,12 @@ func (r *reader) fetch(ctx context.Context) (size, count int, err error) {
 	if len(r.pending) == 0 {
 		r.since = time.Now()
 	}
-	r.pending = append(r.pending, records...)
-	if last != "" {
-		r.read = last
+	r.pending = append(r.pending, c.records...)
+	if c.last != "" {
+		r.read = c.last
 	}
-	r.iterator, r.ended = next, next == nil
-	return len(body), count, nil
+	r.iterator, r.ended = c.next, c.next == nil
+	return len(body), c.count, nil
 }
 
 func (r *reader) limit() int { return min(max(r.stream.BatchSize, 100), maxRead) }

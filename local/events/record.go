@@ -8,86 +8,129 @@ import (
 
 // record is a stream's record.
 type record struct {
-	raw      []byte // JSON as it came
+	raw      []byte // JSON, as Lambda spells it but for the stream's ARN
 	sequence string
 	created  time.Time // to the second
 }
 
-// parse reads the records of a GetRecords answer that pass one of the filters (all of them when there is none). last is
-// the number of the last record, passed or not; "" = the answer has none.
-func parse(body []byte, filters []*pattern) (records []record, count int, last string, err error) {
-	err = eachField(body, func(name, list []byte) error {
-		if string(name) != "Records" {
-			return nil
-		}
-		return eachElement(list, func(raw []byte) error {
-			r, err := parseRecord(raw)
-			if err != nil {
-				return err
-			}
-			count, last = count+1, r.sequence
-			ok, err := passes(r.raw, filters)
-			if ok {
-				records = append(records, r)
-			}
-			return err
-		})
-	})
-	return records, count, last, err
+// chapter is an answer of GetRecords.
+type chapter struct {
+	records []record // those that pass one of the filters, or all where there is none
+	count   int      // of all records
+	last    string   // number of the last record, passed or not; "" = there is none
+	next    *string  // iterator that goes on; nil at the shard's end
 }
 
-func parseRecord(raw []byte) (record, error) {
-	r := record{raw: raw}
-	err := eachField(raw, func(name, value []byte) error {
-		switch string(name) {
-		case "userIdentity":
-			if value[0] == '{' {
-				r.raw = lambdaSpelling(raw, value)
-			}
-			return nil
-		case "dynamodb":
-		default:
-			return nil
+// parse reads an answer of GetRecords in one pass.
+func parse(body []byte, filters []*pattern) (c chapter, err error) {
+	_, err = eachField(body, 0, func(name []byte, at int) (int, error) {
+		if string(name) == "Records" {
+			return eachElement(body, at, func(at int) (int, error) {
+				n, end, err := walkRecord(body, at)
+				if err != nil {
+					return 0, err
+				}
+				return end, c.add(n, filters)
+			})
 		}
-		return eachField(value, func(name, value []byte) error {
-			switch string(name) {
+		end, err := skip(body, at)
+		if err == nil && string(name) == "NextShardIterator" {
+			if s, ok := text(body[at:end]); ok {
+				c.next = &s
+			}
+		}
+		return end, err
+	})
+	return c, err
+}
+
+// walkRecord finds the fields of a record and those of its field dynamodb.
+func walkRecord(body []byte, at int) (n node, end int, err error) {
+	n.walked, n.fields = true, make([]field, 0, 8)
+	end, err = eachField(body, at, func(name []byte, from int) (int, error) {
+		value := node{}
+		var to int
+		var err error
+		if string(name) == "dynamodb" {
+			value.walked, value.fields = true, make([]field, 0, 8)
+			to, err = eachField(body, from, func(name []byte, at int) (int, error) {
+				end, err := skip(body, at)
+				if err == nil {
+					value.fields = append(value.fields, field{name, node{raw: body[at:end]}})
+				}
+				return end, err
+			})
+		} else {
+			to, err = skip(body, from)
+		}
+		if err != nil {
+			return 0, err
+		}
+		value.raw = body[from:to]
+		n.fields = append(n.fields, field{name, value})
+		return to, nil
+	})
+	if err == nil {
+		n.raw = body[at:end]
+	}
+	return n, end, err
+}
+
+func (c *chapter) add(n node, filters []*pattern) error {
+	n, err := lambdaSpelling(n)
+	if err != nil {
+		return err
+	}
+	r := record{raw: n.raw}
+	for _, f := range n.fields {
+		if string(f.name) != "dynamodb" {
+			continue
+		}
+		for _, d := range f.value.fields {
+			switch string(d.name) {
 			case "SequenceNumber":
-				r.sequence, _ = text(value)
+				r.sequence, _ = text(d.value.raw)
 			case "ApproximateCreationDateTime":
-				seconds, err := strconv.ParseFloat(string(value), 64)
+				seconds, err := strconv.ParseFloat(string(d.value.raw), 64)
 				if err != nil {
 					return errJSON
 				}
 				r.created = time.UnixMilli(int64(seconds * 1000))
 			}
-			return nil
-		})
-	})
-	if err == nil && r.sequence == "" {
-		err = errJSON
-	}
-	return r, err
-}
-
-func passes(raw []byte, filters []*pattern) (bool, error) {
-	if len(filters) == 0 {
-		return true, nil
-	}
-	for _, f := range filters {
-		if ok, err := f.match(raw); ok || err != nil {
-			return ok, err
 		}
 	}
-	return false, nil
+	if r.sequence == "" {
+		return errJSON
+	}
+	c.count, c.last = c.count+1, r.sequence
+	if len(filters) == 0 {
+		c.records = append(c.records, r)
+		return nil
+	}
+	for _, f := range filters {
+		if ok, err := f.match(n); err != nil {
+			return err
+		} else if ok {
+			c.records = append(c.records, r)
+			return nil
+		}
+	}
+	return nil
 }
 
 // lambdaSpelling writes the service's identity, which the stream spells PrincipalId and Type, as Lambda's events do. Only
 // records of expired items have one.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
-func lambdaSpelling(raw, identity []byte) []byte {
-	spelled := bytes.Replace(identity, []byte(`"PrincipalId"`), []byte(`"principalId"`), 1)
-	spelled = bytes.Replace(spelled, []byte(`"Type"`), []byte(`"type"`), 1)
-	return bytes.Replace(raw, identity, spelled, 1)
+func lambdaSpelling(n node) (node, error) {
+	for _, f := range n.fields {
+		if string(f.name) == "userIdentity" && f.value.raw[0] == '{' {
+			identity := bytes.Replace(f.value.raw, []byte(`"PrincipalId"`), []byte(`"principalId"`), 1)
+			identity = bytes.Replace(identity, []byte(`"Type"`), []byte(`"type"`), 1)
+			n, _, err := walkRecord(bytes.Replace(n.raw, f.value.raw, identity, 1), 0)
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // appendEvent appends the record as Lambda hands it to a function: with the stream's ARN.

@@ -22,7 +22,7 @@ type schedule struct {
 func (s *schedule) run(ctx context.Context) {
 	tick := time.NewTicker(s.Every)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
 		if _, err := s.function.invoke(ctx, s.event(time.Now())); err != nil && ctx.Err() == nil {
 			s.log.Error("a scheduled call failed", "error", err)
 		}
