@@ -43,7 +43,7 @@ func measureFunctions(ctx context.Context) ([]function, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		f, err := measureFunction(dir, filepath.Base(filepath.Dir(main)))
+		f, err := measureFunction(ctx, dir, filepath.Base(filepath.Dir(main)))
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +52,8 @@ func measureFunctions(ctx context.Context) ([]function, error) {
 	return all, nil
 }
 
-func measureFunction(dir, name string) (function, error) {
-	path, err := stacktest.BuildFunction(dir, name)
+func measureFunction(ctx context.Context, dir, name string) (function, error) {
+	path, err := stacktest.BuildFunction(ctx, dir, name)
 	if err != nil {
 		return function{}, err
 	}
@@ -63,7 +63,7 @@ func measureFunction(dir, name string) (function, error) {
 	}
 	var ready []time.Duration
 	for range starts {
-		f, err := stacktest.StartFunction(path, stacktest.FunctionEnv("http://127.0.0.1:1", "bloom"))
+		f, err := stacktest.StartFunction(ctx, path, stacktest.FunctionEnv("http://127.0.0.1:1", "bloom"))
 		if err != nil {
 			return function{}, fmt.Errorf("%s: %w", name, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"runtime"
@@ -61,14 +60,4 @@ func saveProfile(ctx context.Context, address, path string, part time.Duration) 
 	if err != nil {
 		log.Printf("profile: %v", err)
 	}
-}
-
-// freeAddress is a loopback address that was free a moment ago.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // it was only to find the address
-	return l.Addr().String()
 }

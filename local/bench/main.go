@@ -76,10 +76,10 @@ func (b *bench) stack(ctx context.Context) error {
 	opts := stacktest.Options{Parameters: map[string]string{"ClientRequestsPerMinute": "60000000"}}
 	var pprof string
 	if b.profile != "" {
-		pprof = freeAddress()
+		pprof = stacktest.FreeAddress(ctx)
 		opts.Env = append(opts.Env, "BLOOM_PPROF="+pprof)
 	}
-	s, err := stacktest.Launch(opts)
+	s, err := stacktest.Launch(ctx, opts)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package contract
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,7 +35,7 @@ var everyRoute = []struct {
 // TestKey has a stack with RUNTIME_API_KEY set.
 func TestKey(t *testing.T) {
 	t.Parallel()
-	plain := freeAddress(t)
+	plain := stacktest.FreeAddress(t.Context())
 	s := stacktest.Start(t, stacktest.Options{APIKey: adminKey, Args: []string{"-http", plain}})
 	c := s.Client()
 	t.Run("closed routes", func(t *testing.T) {
@@ -213,7 +212,7 @@ func checkThrottled(t *testing.T, resp stacktest.Response) {
 // TestOpenToTheWorld: without a key the program refuses an address that others reach.
 func TestOpenToTheWorld(t *testing.T) {
 	t.Parallel()
-	s, err := stacktest.Launch(stacktest.Options{Args: []string{"-https", "0.0.0.0:0"}})
+	s, err := stacktest.Launch(t.Context(), stacktest.Options{Args: []string{"-https", "0.0.0.0:0"}})
 	if err == nil {
 		s.Close()
 		t.Fatal("the program serves 0.0.0.0 with auth off")
@@ -221,15 +220,4 @@ func TestOpenToTheWorld(t *testing.T) {
 	if !strings.Contains(err.Error(), "RUNTIME_API_KEY") {
 		t.Errorf("the refusal must say what to set: %v", err)
 	}
-}
-
-// freeAddress is a loopback address that was free a moment ago.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // it was only to find the address
-	return l.Addr().String()
 }

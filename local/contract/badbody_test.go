@@ -70,7 +70,7 @@ var bodyRoutes = []bodyRoute{
 	},
 	{
 		name: "register-worker", path: func(fixture) string { return workers },
-		body: func(f fixture) object { return object{"name": "never-registered"} },
+		body: func(fixture) object { return object{"name": "never-registered"} },
 		fields: []field{
 			{"name", append([]raw{`"a/b"`, `"a\tb"`, `"` + strings.Repeat("n", 129) + `"`}, notText...), true},
 			{"url", notOpt, false},

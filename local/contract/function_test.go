@@ -67,11 +67,11 @@ func TestBuiltFunctions(t *testing.T) {
 
 func startFunction(t *testing.T, dir, name string, env []string) *stacktest.Function {
 	t.Helper()
-	path, err := stacktest.BuildFunction(dir, name)
+	path, err := stacktest.BuildFunction(t.Context(), dir, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := stacktest.StartFunction(path, env)
+	f, err := stacktest.StartFunction(t.Context(), path, env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,8 +134,11 @@ func keepAlive(ctx context.Context, c *stacktest.Client, task, lease string) err
 		case <-tick.C:
 		}
 		resp, err := c.Do(context.Background(), "POST", tasks+"/"+task+"/heartbeat", object{"lease_id": lease})
-		if err != nil || resp.Status != http.StatusOK {
-			return fmt.Errorf("a heartbeat in time: %v %s", err, resp)
+		if err != nil {
+			return err
+		}
+		if resp.Status != http.StatusOK {
+			return fmt.Errorf("a heartbeat in time: %s", resp)
 		}
 	}
 }

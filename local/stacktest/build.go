@@ -4,6 +4,7 @@
 package stacktest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,7 @@ var builds struct {
 // Build compiles a program of this module, named as `go build` names it
 // ("./local"), once per process, and returns the path of the binary. Under the
 // race detector the program is built with it too. Concurrent calls wait.
-func Build(pkg string) (string, error) {
+func Build(ctx context.Context, pkg string) (string, error) {
 	builds.Lock()
 	defer builds.Unlock()
 	if path, ok := builds.paths[pkg]; ok {
@@ -40,7 +41,7 @@ func Build(pkg string) (string, error) {
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	if err := goTool(append(args, pkg), nil); err != nil {
+	if err := goTool(ctx, append(args, pkg), nil); err != nil {
 		return "", err
 	}
 	builds.paths[pkg] = path
@@ -49,10 +50,10 @@ func Build(pkg string) (string, error) {
 
 // BuildFunction compiles functions/<name> as it is deployed and returns the
 // path of the binary, which is in dir.
-func BuildFunction(dir, name string) (string, error) {
+func BuildFunction(ctx context.Context, dir, name string) (string, error) {
 	path := filepath.Join(dir, name)
 	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", path, "./functions/" + name}
-	return path, goTool(args, []string{"CGO_ENABLED=0", "GOOS=linux"})
+	return path, goTool(ctx, args, []string{"CGO_ENABLED=0", "GOOS=linux"})
 }
 
 // Root returns the folder of the module: the nearest one upwards from the
@@ -84,12 +85,12 @@ func RemoveBuilds() {
 	builds.dir, builds.paths = "", nil
 }
 
-func goTool(args, env []string) error {
+func goTool(ctx context.Context, args, env []string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", args...)
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -67,8 +67,9 @@ func (c *Client) Send(req *http.Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
+	defer func() { _ = resp.Body.Close() }() // what it held has been read
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err = joinClose(err, resp.Body); err != nil {
+	if err != nil {
 		return Response{}, err
 	}
 	return Response{Status: resp.StatusCode, Header: resp.Header, Body: raw}, nil

@@ -2,6 +2,7 @@ package stacktest
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -36,13 +37,14 @@ type command struct {
 }
 
 // run starts a program. Its output is appended to the file at logPath; each
-// line of standard output is also given to onLine.
-func run(c command, logPath string, onLine func(string)) (*process, error) {
+// line of standard output is also given to onLine. The end of ctx does not end
+// the program: tests say how it ends.
+func run(ctx context.Context, c command, logPath string, onLine func(string)) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(c.path, c.args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.path, c.args...)
 	cmd.Env, cmd.Dir = c.env, c.dir
 	cmd.Stderr = log
 	cmd.SysProcAttr = withParent()
@@ -115,7 +117,7 @@ func (a *await) wait(p *process, what string) (string, error) {
 	case line := <-a.line:
 		return line, nil
 	case <-p.exit:
-		return "", fmt.Errorf("%s ended before it was ready: %v", what, p.err)
+		return "", fmt.Errorf("%s ended before it was ready: %w", what, p.err)
 	case <-time.After(readyWithin):
 		_ = p.cmd.Process.Kill()
 		<-p.exit

@@ -16,7 +16,8 @@ func (c *Client) Raw(t testing.TB, request string) Response {
 	t.Helper()
 	conf := c.HTTP.Transport.(*http.Transport).TLSClientConfig.Clone()
 	conf.ServerName = "127.0.0.1"
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(c.Base, "https://"), conf)
+	dialer := tls.Dialer{Config: conf}
+	conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(c.Base, "https://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +32,9 @@ func (c *Client) Raw(t testing.TB, request string) Response {
 	if err != nil {
 		t.Fatalf("no answer to %q: %v", shorten(request), err)
 	}
+	defer func() { _ = resp.Body.Close() }() // what it held has been read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err := joinClose(err, resp.Body); err != nil {
+	if err != nil {
 		t.Fatalf("answer to %q: %v", shorten(request), err)
 	}
 	return Response{Status: resp.StatusCode, Header: resp.Header, Body: body}

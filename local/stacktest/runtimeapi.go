@@ -39,13 +39,14 @@ type answer struct {
 
 // StartFunction runs the binary at path with env added to a bare environment
 // and waits for its first poll.
-func StartFunction(path string, env []string) (*Function, error) {
+func StartFunction(ctx context.Context, path string, env []string) (*Function, error) {
 	dir, err := os.MkdirTemp("", "bloom-function-")
 	if err != nil {
 		return nil, err
 	}
 	f := &Function{dir: dir, polled: make(chan time.Time, 1), events: make(chan []byte), answers: make(chan answer, 1)}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var conf net.ListenConfig
+	listener, err := conf.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func StartFunction(path string, env []string) (*Function, error) {
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 	}, env...)
 	started := time.Now()
-	if f.proc, err = run(command{path: path, env: full, dir: dir}, f.logPath(), func(string) {}); err != nil {
+	if f.proc, err = run(ctx, command{path: path, env: full, dir: dir}, f.logPath(), func(string) {}); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (f *Function) awaitPoll(started time.Time) (time.Duration, error) {
 	case at := <-f.polled:
 		return at.Sub(started), nil
 	case <-f.proc.exit:
-		return 0, fmt.Errorf("the function ended before its first poll: %v\n%s", f.proc.err, tail(f.logPath(), 30))
+		return 0, fmt.Errorf("the function ended before its first poll: %w\n%s", f.proc.err, tail(f.logPath(), 30))
 	case <-time.After(readyWithin):
 		return 0, fmt.Errorf("no poll within %v\n%s", readyWithin, tail(f.logPath(), 30))
 	}
@@ -97,7 +98,7 @@ func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	select {
 	case f.events <- event:
 	case <-f.proc.exit:
-		return nil, fmt.Errorf("the function ended: %v\n%s", f.proc.err, tail(f.logPath(), 30))
+		return nil, fmt.Errorf("the function ended: %w\n%s", f.proc.err, tail(f.logPath(), 30))
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -105,7 +106,7 @@ func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	case a := <-f.answers:
 		return a.body, a.err
 	case <-f.proc.exit:
-		return nil, fmt.Errorf("the function ended: %v\n%s", f.proc.err, tail(f.logPath(), 30))
+		return nil, fmt.Errorf("the function ended: %w\n%s", f.proc.err, tail(f.logPath(), 30))
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -140,7 +141,7 @@ func (f *Function) routes() http.Handler {
 		}
 	})
 	mux.HandleFunc("POST "+root+"invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) {
-		f.answer(w, r, func(b []byte) error { return nil })
+		f.answer(w, r, func([]byte) error { return nil })
 	})
 	mux.HandleFunc("POST "+root+"invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, r, func(b []byte) error { return errors.New(strings.TrimSpace(string(b))) })

@@ -1,11 +1,13 @@
 package stacktest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -49,13 +51,13 @@ type Stack struct {
 
 // Launch builds and starts a stack and waits until it is ready. The caller must
 // Close it. Tests use Start.
-func Launch(opts Options) (*Stack, error) {
+func Launch(ctx context.Context, opts Options) (*Stack, error) {
 	dir, err := os.MkdirTemp("", "bloom-stack-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Stack{opts: opts, dir: dir, Data: filepath.Join(dir, "data"), env: environment(opts)}
-	if err := s.start("127.0.0.1:0"); err != nil {
+	if err := s.start(ctx, "127.0.0.1:0"); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func Launch(opts Options) (*Stack, error) {
 // SIGTERM, which must give exit status 0; the log is shown if the test failed.
 func Start(t testing.TB, opts Options) *Stack {
 	t.Helper()
-	s, err := Launch(opts)
+	s, err := Launch(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +103,9 @@ func environment(opts Options) []string {
 }
 
 // start runs the program on an address and waits for its line "ready https://…".
-func (s *Stack) start(address string) error {
+func (s *Stack) start(ctx context.Context, address string) error {
 	ready := newAwait()
-	proc, err := s.run(address, func(line string) { ready.see(line, strings.HasPrefix(line, "ready ")) })
+	proc, err := s.run(ctx, address, func(line string) { ready.see(line, strings.HasPrefix(line, "ready ")) })
 	if err != nil {
 		return err
 	}
@@ -119,8 +121,8 @@ func (s *Stack) start(address string) error {
 }
 
 // run starts the program in the module's folder, where it finds template.yaml.
-func (s *Stack) run(address string, onLine func(string)) (*process, error) {
-	path, err := Build("./local")
+func (s *Stack) run(ctx context.Context, address string, onLine func(string)) (*process, error) {
+	path, err := Build(ctx, "./local")
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (s *Stack) run(address string, onLine func(string)) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run(command{path, s.arguments(address), s.env, root}, s.logPath(), onLine)
+	return run(ctx, command{path, s.arguments(address), s.env, root}, s.logPath(), onLine)
 }
 
 func (s *Stack) arguments(address string) []string {
@@ -228,7 +230,7 @@ func (s *Stack) Restart(t testing.TB) {
 	if s.Running() {
 		t.Fatal("the stack still runs")
 	}
-	if err := s.start(s.address()); err != nil {
+	if err := s.start(t.Context(), s.address()); err != nil {
 		t.Fatalf("restart: %v", err)
 	}
 }
@@ -245,7 +247,7 @@ func (s *Stack) KillWhileStarting(t testing.TB, after time.Duration) {
 		}
 		s.http = nil // there will be another certificate
 	}
-	p, err := s.run(s.address(), func(string) {})
+	p, err := s.run(t.Context(), s.address(), func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,3 +270,15 @@ func (s *Stack) Close() {
 }
 
 func (s *Stack) logPath() string { return filepath.Join(s.dir, "stack.log") }
+
+// FreeAddress is a loopback address that was free a moment ago, for programs
+// that do not tell which port they took. It panics when there is none.
+func FreeAddress(ctx context.Context) string {
+	var conf net.ListenConfig
+	l, err := conf.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = l.Close() }() // it was only to find the address
+	return l.Addr().String()
+}

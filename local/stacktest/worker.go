@@ -21,17 +21,17 @@ type WorkerProgram struct {
 // which must give exit status 0.
 func StartWorker(t testing.TB, s *Stack, name string, n, ttl int) *WorkerProgram {
 	t.Helper()
-	program, err := Build("./worker")
+	program, err := Build(t.Context(), "./worker")
 	if err != nil {
 		t.Fatal(err)
 	}
-	standin, err := Build("./worker/standin")
+	standin, err := Build(t.Context(), "./worker/standin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &WorkerProgram{Name: name, log: filepath.Join(t.TempDir(), "worker.log")}
 	args := []string{"-url", s.URL, "-ca", s.CAFile(), "-name", name, "-concurrency", strconv.Itoa(n), "-ttl", strconv.Itoa(ttl), "--", standin}
-	if w.proc, err = run(command{program, args, environment(s.opts), filepath.Dir(program)}, w.log, func(string) {}); err != nil {
+	if w.proc, err = run(t.Context(), command{program, args, environment(s.opts), filepath.Dir(program)}, w.log, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
