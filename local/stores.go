@@ -81,7 +81,7 @@ func openDynamoDB(s settings, data *datadir.Dir, fail context.CancelCauseFunc, u
 		return aws.Config{}, err
 	}
 	undo.add(db.Close)
-	return awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "local", "local", "", db.HTTPClient()), nil
+	return awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "", "", "", db.HTTPClient()), nil
 }
 
 func openS3(s settings, stack *template.Stack, data *datadir.Dir, origin string, mounts map[string]http.Handler, fail context.CancelCauseFunc, undo *closers) (aws.Config, string, error) {

@@ -78,12 +78,13 @@ func Endpoint(s Service) (string, error) {
 }
 
 // Build returns a configuration from its parts. An empty endpoint is AWS itself; a nil client is an HTTP client of its own
-// with short connection timeouts. A call is tried at most 3 times, with at most a second between two tries; how long a call
+// with short connection timeouts. Without an access key calls are not signed, which only a server in this process allows. A
+// call is tried at most 3 times, with at most a second between two tries; how long a call
 // may take in all is its context's business.
 func Build(region, endpoint, accessKey, secretKey, sessionToken string, client aws.HTTPClient) aws.Config {
 	cfg := aws.Config{
 		Region:      region,
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, sessionToken),
+		Credentials: signer(accessKey, secretKey, sessionToken),
 		HTTPClient:  client,
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -102,6 +103,13 @@ func Build(region, endpoint, accessKey, secretKey, sessionToken string, client a
 		cfg.HTTPClient = newHTTPClient()
 	}
 	return cfg
+}
+
+func signer(accessKey, secretKey, sessionToken string) aws.CredentialsProvider {
+	if accessKey == "" {
+		return aws.AnonymousCredentials{}
+	}
+	return credentials.NewStaticCredentialsProvider(accessKey, secretKey, sessionToken)
 }
 
 func newHTTPClient() aws.HTTPClient {

@@ -84,7 +84,7 @@ func server(t testing.TB) aws.Config {
 			t.Errorf("close the store: %v", err)
 		}
 	})
-	return awsconf.Build("us-east-1", "http://dynamodb.local", "test", "test", "", s.HTTPClient())
+	return awsconf.Build("us-east-1", "http://dynamodb.local", "", "", "", s.HTTPClient())
 }
 
 // create stores a queued task.

@@ -31,7 +31,7 @@ func TestSweepMovesOnWhatLapsed(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	cfg := awsconf.Build("us-east-1", "http://dynamodb.local", "test", "test", "", store.HTTPClient())
+	cfg := awsconf.Build("us-east-1", "http://dynamodb.local", "", "", "", store.HTTPClient())
 	stack, err := template.Load("../../template.yaml", template.Options{})
 	if err != nil {
 		t.Fatal(err)
