@@ -16,8 +16,14 @@ import (
 // builds holds the programs built by this process, by their package path.
 var builds struct {
 	sync.Mutex
-	dir   string
-	paths map[string]string
+	dir  string
+	done map[string]built
+}
+
+// built is the outcome of one build.
+type built struct {
+	path string
+	err  error
 }
 
 // Build compiles a program of this module, named as `go build` names it
@@ -26,26 +32,26 @@ var builds struct {
 func Build(ctx context.Context, pkg string) (string, error) {
 	builds.Lock()
 	defer builds.Unlock()
-	if path, ok := builds.paths[pkg]; ok {
-		return path, nil
+	if b, ok := builds.done[pkg]; ok {
+		return b.path, b.err
 	}
 	if builds.dir == "" {
 		dir, err := os.MkdirTemp("", "bloom-build-")
 		if err != nil {
 			return "", err
 		}
-		builds.dir, builds.paths = dir, map[string]string{}
+		builds.dir, builds.done = dir, map[string]built{}
 	}
 	path := filepath.Join(builds.dir, filepath.Base(pkg))
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	if err := goTool(ctx, append(args, pkg), nil); err != nil {
-		return "", err
+	b := built{path, goTool(ctx, append(args, pkg), nil)}
+	if ctx.Err() == nil { // a build that was cut off says nothing about the program
+		builds.done[pkg] = b
 	}
-	builds.paths[pkg] = path
-	return path, nil
+	return b.path, b.err
 }
 
 // BuildFunction compiles functions/<name> as it is deployed and returns the
@@ -82,7 +88,7 @@ func RemoveBuilds() {
 	if builds.dir != "" {
 		_ = os.RemoveAll(builds.dir) // a leftover in the temporary folder harms nobody
 	}
-	builds.dir, builds.paths = "", nil
+	builds.dir, builds.done = "", nil
 }
 
 func goTool(ctx context.Context, args, env []string) error {
