@@ -149,7 +149,7 @@ func deleteRaw(all []raw, fine ...raw) []raw {
 // badBodies sends every wrong body to every route that reads one. Each must be
 // refused, and nothing must change.
 func badBodies(t *testing.T, c *stacktest.Client) {
-	drain(t, c)
+	emptyQueue(t, c)
 	w := newWorker(t, c, 5)
 	held, l := leased(t, c, w.ID)
 	f := fixture{queued: newTask(t, c).ID, leased: held.ID, leaseID: l.ID, worker: w.ID}

@@ -38,6 +38,7 @@ var oddSegments = []string{
 
 // badPaths sends odd ids to every route that takes one: 4xx, and nothing changes.
 func badPaths(t *testing.T, c *stacktest.Client) {
+	emptyQueue(t, c)
 	w := newWorker(t, c, 2)
 	held, l := leased(t, c, w.ID)
 	f := fixture{queued: newTask(t, c).ID, leased: held.ID, leaseID: l.ID, worker: w.ID}

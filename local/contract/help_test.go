@@ -127,6 +127,20 @@ func drain(t testing.TB, c *stacktest.Client) {
 	}
 }
 
+// emptyQueue drains until nothing is queued any more, backoffs included, so that
+// nothing moves by itself afterwards.
+func emptyQueue(t testing.TB, c *stacktest.Client) {
+	t.Helper()
+	stacktest.Eventually(t, 20*time.Second, func() error {
+		drain(t, c)
+		left := stacktest.Want[[]stacktest.Task](t, c, http.StatusOK, "GET", tasks+"?status=queued", nil)
+		if len(left) > 0 {
+			return fmt.Errorf("%d tasks are queued", len(left))
+		}
+		return nil
+	})
+}
+
 // wantFailure demands an error answer in the one shape with a status and, unless
 // it is "", a code. fields must be named in it.
 func wantFailure(t testing.TB, resp stacktest.Response, status int, code string, fields ...string) stacktest.Failure {
