@@ -87,7 +87,8 @@ func load(t *testing.T, all []*client, d time.Duration, end func(testing.TB)) {
 func resume(t *testing.T, all []*client) {
 	t.Helper()
 	var g errgroup.Group
-	clear(all[0].ledger.claims) // their worker shows what they took
+	clear(all[0].ledger.claims) // their workers show what they were given
+	clear(all[0].ledger.asks)
 	for _, c := range all {
 		g.Go(func() error { return c.resume(context.Background()) })
 	}

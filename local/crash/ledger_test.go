@@ -37,10 +37,12 @@ type record struct {
 type op struct {
 	action  string
 	outcome state  // of the task, if it was carried out
-	lease   string // the lease it names; "" if none
-	worker  string // whom it grants a lease to, if it does
+	lease   string // the lease it names
 	output  string // what it completes with
 }
+
+// ask is a task that was asked for by its id, for a worker.
+type ask struct{ task, worker string }
 
 // ledger keeps the records of all tasks. Its methods are safe for concurrent use.
 //
@@ -54,10 +56,11 @@ type ledger struct {
 	mu     sync.Mutex
 	tasks  map[string]*record
 	claims map[string]int // unanswered claims by worker: how many tasks they may have taken
+	asks   map[ask]bool   // unanswered leases and dispatches: a task and the worker it was asked for
 }
 
 func newLedger() *ledger {
-	return &ledger{tasks: map[string]*record{}, claims: map[string]int{}}
+	return &ledger{tasks: map[string]*record{}, claims: map[string]int{}, asks: map[ask]bool{}}
 }
 
 func (l *ledger) created(task string) {
@@ -88,13 +91,21 @@ func (l *ledger) moved(task, lease string, to state, change func(*record)) {
 	}
 }
 
-// unanswered notes a request about a task that got no answer.
+// unanswered notes a request about a lease that got no answer.
 func (l *ledger) unanswered(task string, o op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.tasks[task]; r != nil && r.lease == o.lease {
 		r.pending = &o
 	}
+}
+
+// unansweredAsk notes a lease or a dispatch that got no answer. What other
+// clients did to the task before it may be unanswered as well.
+func (l *ledger) unansweredAsk(a ask) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asks[a] = true
 }
 
 func (l *ledger) unansweredClaim(worker string, most int) {
@@ -126,7 +137,7 @@ func (l *ledger) check(id string, r *record, t stacktest.Task, leases map[string
 			return checkHeld(id, r, t, leases[r.lease])
 		}
 	case could[queued]:
-		return l.checkTaken(id, r, t)
+		return l.checkTaken(id, t)
 	}
 	return fmt.Errorf("task %s was acknowledged as %s of lease %q (unanswered: %+v) and is %s with lease %s of %s",
 		id, r.state, r.lease, r.pending, t.Status, deref(t.LeaseID), deref(t.WorkerID))
@@ -144,9 +155,9 @@ func checkHeld(id string, r *record, t stacktest.Task, l stacktest.Lease) error 
 
 // checkTaken accepts that a queued task was given away by a request that got no
 // answer: a lease or a dispatch of this task, or a claim.
-func (l *ledger) checkTaken(id string, r *record, t stacktest.Task) error {
+func (l *ledger) checkTaken(id string, t stacktest.Task) error {
 	worker := deref(t.WorkerID)
-	if r.pending != nil && r.pending.worker == worker {
+	if l.asks[ask{id, worker}] {
 		return nil
 	}
 	if l.claims[worker] > 0 {

@@ -120,7 +120,7 @@ func (c *client) lease() error {
 		status, err := c.ask(tasks+"/"+task+"/"+action, object{"worker_id": c.worker}, &got,
 			http.StatusCreated, http.StatusOK, http.StatusConflict)
 		if errors.Is(err, errGone) {
-			c.ledger.unanswered(task, op{action: action, outcome: held, worker: c.worker})
+			c.ledger.unansweredAsk(ask{task, c.worker})
 		}
 		if err != nil {
 			return err
