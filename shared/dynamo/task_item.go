@@ -76,14 +76,13 @@ func (i item) setLeaseClock(c task.LeaseClock) {
 	i.setNum("expires_at", int64(c.ExpiresAt))
 	i.setNum("heartbeat_at", int64(c.LastHeartbeat))
 	i.setNum("ttl_ms", c.TTL.Milliseconds())
-	i.setNum("heard_at", int64(c.HeardAt))
 }
 
 func (i item) leaseClock() task.LeaseClock {
 	return task.LeaseClock{
 		StartedAt: i.millis("started_at"), ExpiresAt: i.millis("expires_at"),
-		LastHeartbeat: i.millis("heartbeat_at"), HeardAt: i.millis("heard_at"),
-		TTL: time.Duration(i.num("ttl_ms")) * time.Millisecond,
+		LastHeartbeat: i.millis("heartbeat_at"),
+		TTL:           time.Duration(i.num("ttl_ms")) * time.Millisecond,
 	}
 }
 

@@ -66,32 +66,6 @@ func tooManyRaces(id string) error {
 	return fault.New(fault.Unavailable, "Too many calls change task %s at once; try again", id)
 }
 
-// Heartbeat renews a lease: one read and one write. Now and then it also notes
-// on the worker that it is alive.
-func (t *Table) Heartbeat(ctx context.Context, id, leaseID string) (task.Lease, error) {
-	heard := false
-	s, err := t.Transition(ctx, id, "", func(k task.Task, now clock.Millis) (task.Step, error) {
-		s, err := task.Heartbeat(k, leaseID, now)
-		if err != nil {
-			return s, err
-		}
-		if heard = now.Sub(k.Lease.HeardAt) >= heardEvery; heard {
-			s.To.Lease.HeardAt = now
-		}
-		return s, nil
-	})
-	if err != nil {
-		return task.Lease{}, err
-	}
-	if heard {
-		if err := t.Hear(ctx, s.To.WorkerID); err != nil {
-			return task.Lease{}, err
-		}
-	}
-	l, _ := s.To.CurrentLease()
-	return l, nil
-}
-
 // Report stores the end of a lease as a worker reported it: the step, and the
 // artifact whose payload is in the bucket already. ErrLostRace when the task
 // changed meanwhile.

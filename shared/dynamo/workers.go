@@ -16,8 +16,6 @@ import (
 	"github.com/bloom-runtime/bloom/shared/worker"
 )
 
-const heardEvery = worker.HeardEvery
-
 // Worker reads a worker; not_found for an unknown id.
 func (t *Table) Worker(ctx context.Context, id string) (worker.Worker, error) {
 	i, ok, err := t.get(ctx, key{workerPK(id), skWorker})
@@ -155,7 +153,7 @@ func (t *Table) chooseWorker(ctx context.Context, named, contextID string) (work
 	if err != nil {
 		return worker.Worker{}, err
 	}
-	items, err := t.batch(ctx, workerKeys(append(holders, freest...)), true)
+	items, err := t.readWorkers(ctx, append(holders, freest...))
 	if err != nil {
 		return worker.Worker{}, err
 	}
@@ -165,6 +163,19 @@ func (t *Table) chooseWorker(ctx context.Context, named, contextID string) (work
 		return w, noWorker()
 	}
 	return w, nil
+}
+
+// readWorkers reads workers by id, each once; one alone by the cheaper call.
+func (t *Table) readWorkers(ctx context.Context, ids []string) ([]item, error) {
+	keys := workerKeys(ids)
+	if len(keys) != 1 {
+		return t.batch(ctx, keys, true)
+	}
+	i, ok, err := t.get(ctx, keys[0])
+	if !ok {
+		return nil, err
+	}
+	return []item{i}, nil
 }
 
 func partitionWorkers(items []item, holders []string) (sticky, others []worker.Worker) {

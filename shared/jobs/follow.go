@@ -4,19 +4,32 @@ import (
 	"context"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
 
 	"github.com/bloom-runtime/bloom/shared/dynamo"
 )
 
-// Follow is the function behind the table's stream: it turns changes into audit
-// entries and counters. An error has Lambda deliver the batch again.
+// Follower is the function behind the table's stream: it turns changes into audit
+// entries and counters. It is a lambda.Handler and reads its event itself, in
+// one pass: a batch may be megabytes of images, of which it needs little.
+type Follower struct{ table *dynamo.Table }
+
+// Follow returns the function.
+func Follow(table *dynamo.Table) Follower { return Follower{table} }
+
+// Invoke takes in one batch. An error has Lambda deliver the batch again.
 //
 // The event is that of a tumbling window, since only this kind names the shard;
 // windows themselves are of no use here, and their state goes back as it came.
-func Follow(table *dynamo.Table) func(context.Context, dynamo.StreamEvent) (events.DynamoDBTimeWindowEventResponse, error) {
-	return func(ctx context.Context, e dynamo.StreamEvent) (events.DynamoDBTimeWindowEventResponse, error) {
-		return events.DynamoDBTimeWindowEventResponse{
-			TimeWindowEventResponseProperties: events.TimeWindowEventResponseProperties{State: e.State},
-		}, table.Follow(ctx, e.ShardID, e.Records)
+func (f Follower) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var e dynamo.StreamEvent
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return nil, err
 	}
+	if err := f.table.Follow(ctx, e.ShardID, e.Records); err != nil {
+		return nil, err
+	}
+	return json.Marshal(events.DynamoDBTimeWindowEventResponse{
+		TimeWindowEventResponseProperties: events.TimeWindowEventResponseProperties{State: e.State},
+	})
 }

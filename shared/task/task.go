@@ -134,8 +134,6 @@ type LeaseClock struct {
 	ExpiresAt     clock.Millis
 	LastHeartbeat clock.Millis
 	TTL           time.Duration
-	// HeardAt is when the worker's own record last learned that it is alive.
-	HeardAt clock.Millis
 }
 
 // Spec is what a client asks for; every field is set and valid.

@@ -39,7 +39,7 @@ func Grant(t Task, leaseID, workerID string, ttl time.Duration, now clock.Millis
 	to.Attempts++
 	to.NotBefore = 0
 	to.LookAt = now.Add(ttl)
-	to.Lease = LeaseClock{StartedAt: now, ExpiresAt: now.Add(ttl), LastHeartbeat: now, TTL: ttl, HeardAt: now}
+	to.Lease = LeaseClock{StartedAt: now, ExpiresAt: now.Add(ttl), LastHeartbeat: now, TTL: ttl}
 	l, _ := to.CurrentLease()
 	return Step{From: t, To: to, Lease: &l, Action: "task_leased",
 		Detail: fmt.Sprintf("lease %d to worker %s for %d s", to.LeaseCount, workerID, int(ttl.Seconds()))}, nil
