@@ -18,6 +18,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 )
 
 // ErrNotFound means that the bucket holds no object of that key.
@@ -168,10 +169,7 @@ func (b *Bucket) PresignGet(ctx context.Context, key string, ttl time.Duration, 
 
 // isNotFound says that the object is not there. A bucket that is not there is a broken installation and stays an error.
 func isNotFound(err error) bool {
-	if _, ok := errors.AsType[*types.NoSuchKey](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*types.NoSuchBucket](err); ok {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchBucket" {
 		return false
 	}
 	re, ok := errors.AsType[*awshttp.ResponseError](err)
