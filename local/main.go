@@ -44,7 +44,7 @@ func main() {
 // run serves until ctx ends and returns the exit status: 0 after a clean stop, 1 after a failure, which it has said in one
 // sentence, 2 for a command line that cannot be read.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
-	s, err := readSettings(args, lookup, stderr)
+	s, err := readSettings(ctx, args, lookup, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}

@@ -15,10 +15,10 @@ func serveProfiles(ctx context.Context, address string, undo *closers) error {
 	if address == "" {
 		return nil
 	}
-	if !loopback(address) {
+	if !loopback(ctx, address) {
 		return fmt.Errorf("BLOOM_PPROF %s must be a loopback address: profiles are for nobody else", address)
 	}
-	ln, err := listen("BLOOM_PPROF", address, undo)
+	ln, err := listen(ctx, "BLOOM_PPROF", address, undo)
 	if err != nil {
 		return err
 	}

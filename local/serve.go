@@ -40,13 +40,13 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	ln, err := listen("-https", s.HTTPS, &undo)
+	ln, err := listen(ctx, "-https", s.HTTPS, &undo)
 	if err != nil {
 		return err
 	}
 	var plainLn net.Listener
 	if s.HTTP != "" {
-		if plainLn, err = listen("-http", s.HTTP, &undo); err != nil {
+		if plainLn, err = listen(ctx, "-http", s.HTTP, &undo); err != nil {
 			return err
 		}
 	}
@@ -77,9 +77,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.add(func() error { runner.Stop(); return nil })
-	ca, err := startGateway(s, ln, plainLn, data, gateway.Options{
-		Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
-	}, fail, &undo)
+	ca, err := startGateway( //nolint:contextcheck // requests and the drain outlive ctx
+		s, ln, plainLn, data, gateway.Options{
+			Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
+		}, fail, &undo)
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,8 @@ func startEvents(ctx context.Context, stack *template.Stack, at stores, data *da
 	if err != nil {
 		return nil, err
 	}
-	return events.Start(ctx, events.Options{
+	// A stop ends the events after the requests, and not when ctx does.
+	return events.Start(context.WithoutCancel(ctx), events.Options{
 		Stack: stack, Functions: handlers, Streams: at.dynamodb, Dir: data.Path("events"), Log: log, Failed: bucket,
 	})
 }
@@ -200,8 +202,8 @@ func watch(what string, serve func() error, fail context.CancelCauseFunc) {
 	}
 }
 
-func listen(flag, address string, undo *closers) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
+func listen(ctx context.Context, flag, address string, undo *closers) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
 		undo.add(func() error { _ = ln.Close(); return nil }) // closed already when a server ran on it

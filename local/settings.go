@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/bloom-runtime/bloom/local/template"
 )
@@ -39,7 +41,7 @@ type settings struct {
 	Profiles string
 }
 
-func readSettings(args []string, lookup func(string) (string, bool), stderr io.Writer) (settings, error) {
+func readSettings(ctx context.Context, args []string, lookup func(string) (string, bool), stderr io.Writer) (settings, error) {
 	getenv := func(name string) string { v, _ := lookup(name); return v }
 	env := func(name, otherwise string) string {
 		if v := getenv(name); v != "" {
@@ -89,10 +91,10 @@ func readSettings(args []string, lookup func(string) (string, bool), stderr io.W
 	if s.Parameters, err = template.ParseOverrides(overrides...); err != nil {
 		return s, fmt.Errorf("-parameter-overrides: %w", err)
 	}
-	return s, s.check()
+	return s, s.check(ctx)
 }
 
-func (s settings) check() error {
+func (s settings) check(ctx context.Context) error {
 	for _, u := range []struct{ name, value string }{{"-dynamodb", s.DynamoDB}, {"-s3", s.S3}, {"BLOOM_PUBLIC_S3_ENDPOINT", s.PublicS3}} {
 		if p, err := url.Parse(u.value); u.value != "" && (err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Host == "") {
 			return fmt.Errorf("%s must be an http or https URL, not %q", u.name, u.value)
@@ -109,14 +111,17 @@ func (s settings) check() error {
 	if i := strings.IndexFunc(s.APIKey, func(c rune) bool { return c <= ' ' || c > '~' }); i >= 0 {
 		return errors.New("RUNTIME_API_KEY must be made of printable ASCII characters without spaces: no header could carry it otherwise")
 	}
-	if s.APIKey == "" && !loopback(s.HTTPS) {
+	if s.APIKey == "" && !loopback(ctx, s.HTTPS) {
 		return fmt.Errorf("auth is off because RUNTIME_API_KEY is not set, and -https %s can be reached from other machines: set RUNTIME_API_KEY or use 127.0.0.1", s.HTTPS)
 	}
 	return nil
 }
 
+// lookupTimeout bounds how long the name of an address may take to resolve.
+const lookupTimeout = 5 * time.Second
+
 // loopback says that only this machine reaches the address. A name counts when all it resolves to does.
-func loopback(address string) bool {
+func loopback(ctx context.Context, address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || host == "" {
 		return false
@@ -124,9 +129,11 @@ func loopback(address string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.IsLoopback()
 	}
-	ips, err := net.LookupIP(host)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	for _, ip := range ips {
-		if !ip.IsLoopback() {
+		if !ip.Unmap().IsLoopback() {
 			return false
 		}
 	}

@@ -40,7 +40,7 @@ func resourceNames(s *template.Stack) map[string]string {
 func openStores(ctx context.Context, s settings, stack *template.Stack, data *datadir.Dir, origin string, fail context.CancelCauseFunc, undo *closers) (stores, map[string]http.Handler, error) {
 	var at stores
 	var err error
-	if at.dynamodb, err = openDynamoDB(s, data, fail, undo); err != nil {
+	if at.dynamodb, err = openDynamoDB(s, data, fail, undo); err != nil { //nolint:contextcheck // the store outlives ctx
 		return at, nil, err
 	}
 	for _, t := range stack.Tables {
@@ -49,7 +49,7 @@ func openStores(ctx context.Context, s settings, stack *template.Stack, data *da
 		}
 	}
 	mounts := map[string]http.Handler{}
-	if at.s3, at.publicS3, err = openS3(s, stack, data, origin, mounts, fail, undo); err != nil {
+	if at.s3, at.publicS3, err = openS3(s, stack, data, origin, mounts, fail, undo); err != nil { //nolint:contextcheck // as above
 		return at, nil, err
 	}
 	for _, b := range stack.Buckets {

@@ -132,7 +132,7 @@ func TestWriteFile(t *testing.T) {
 func TestCause(t *testing.T) {
 	t.Parallel()
 	_, err := os.Open("/does/not/exist")
-	if cause(err) != syscall.ENOENT {
+	if errno, ok := cause(err).(syscall.Errno); !ok || errno != syscall.ENOENT { //nolint:errorlint // it must be the bare cause
 		t.Errorf("got %v", cause(err))
 	}
 }

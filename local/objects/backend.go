@@ -118,7 +118,7 @@ func (s *storage) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, ac
 	if err != nil {
 		return err
 	}
-	return s.apply(ctx, bucketKey(name), func(before []byte, there bool, b *store.Batch) error {
+	return s.apply(ctx, bucketKey(name), func(_ []byte, there bool, b *store.Batch) error {
 		if there {
 			return s3err.GetBucketErr(s3err.ErrBucketAlreadyOwnedByYou, name)
 		}

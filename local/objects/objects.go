@@ -134,8 +134,7 @@ func (s *Server) start(backend *storage) error {
 	}
 	if err := callOnce(ctx, socket); err != nil {
 		stop()
-		<-s.done
-		return err
+		return errors.Join(err, <-s.done)
 	}
 	s.handler = (<-app).Handler()
 	return nil

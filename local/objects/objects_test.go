@@ -86,7 +86,7 @@ func TestConcurrentPuts(t *testing.T) {
 	for i := range 16 {
 		wg.Go(func() {
 			key, body := fmt.Sprintf("artifacts/%d/1-x", i%4), []byte(strings.Repeat(fmt.Sprint(i%4), 2000))
-			for range 10 {
+			for range 4 {
 				if err := b.Put(t.Context(), key, body, "text/plain"); err != nil {
 					t.Error(err)
 				}

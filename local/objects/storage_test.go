@@ -99,7 +99,7 @@ func TestReplaceWhileReading(t *testing.T) {
 			}
 		})
 	}
-	for n := range 100 {
+	for n := range 40 {
 		if err := b.Put(t.Context(), "k", bodies[n%3], "text/plain"); err != nil {
 			t.Error(err)
 		}
@@ -313,7 +313,7 @@ func TestKill(t *testing.T) {
 				continue // cut off by the kill
 			}
 			acknowledged[key] = n
-			if seen++; seen == 150 {
+			if seen++; seen == 50 {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
@@ -321,7 +321,7 @@ func TestKill(t *testing.T) {
 		}
 		_ = cmd.Wait() // it was killed
 	}
-	if len(acknowledged) < 450 {
+	if len(acknowledged) < 150 {
 		t.Fatalf("only %d were acknowledged", len(acknowledged))
 	}
 	s, b := open(t, dir)

@@ -61,6 +61,12 @@ func New(retries int) *Client {
 	}
 }
 
+// Their texts are shown to users as they are.
+var (
+	errLongAnswer = errors.New("Membridge answered with more than 1 MB")             //nolint:staticcheck // a name
+	errNotJSON    = errors.New("Membridge answered with something that is not JSON") //nolint:staticcheck // a name
+)
+
 // StatusError is an answer other than 200.
 type StatusError struct {
 	// Status is the HTTP status.
@@ -120,9 +126,9 @@ func (c *Client) get(ctx context.Context, url, adminKey string) (json.RawMessage
 	case err != nil:
 		return nil, &networkError{err}
 	case len(body) > maxBody:
-		return nil, errors.New("Membridge answered with more than 1 MB")
+		return nil, errLongAnswer
 	case !json.Valid(body):
-		return nil, errors.New("Membridge answered with something that is not JSON")
+		return nil, errNotJSON
 	}
 	return body, nil
 }
