@@ -22,7 +22,7 @@ import (
 // works harder. GOGC and GOMEMLIMIT in the environment win.
 const (
 	gcPercent   = 300
-	memoryLimit = 230 << 20
+	memoryLimit = 200 << 20
 )
 
 func tuneMemory() {
