@@ -104,8 +104,12 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 		if n > 0 {
 			o.Buf = append(o.Buf, ',')
 		}
-		o.Buf = r.appendJSON(o.Buf, s.region, st, seq)
-		size += r.size()
+		var recordSize int
+		if o.Buf, recordSize, err = r.appendJSON(o.Buf, s.region, st, seq); err != nil {
+			_ = it.Close()
+			return o, 0, internal(err)
+		}
+		size += recordSize
 		n++
 		next = seq + 1
 	}
@@ -119,14 +123,11 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 	return o, next, nil
 }
 
-// size is SizeBytes: keys and images.
-func (r *record) size() int { return value.Size(r.keys) + value.Size(r.old) + value.Size(r.new) }
-
 var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventRemove: "REMOVE"}
 
-// appendJSON appends a Record.
+// appendJSON appends a Record. size is its SizeBytes: keys and images.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html
-func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) []byte {
+func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) (json []byte, size int, err error) {
 	o := wire.Begin(dst)
 	// The same record has the same id whenever it is read.
 	o.String("eventID", fmt.Sprintf("%016x%016x", uint64(st.ID), seq))
@@ -137,19 +138,23 @@ func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) [
 	o.Name("dynamodb")
 	d := wire.Begin(o.Buf)
 	d.Int("ApproximateCreationDateTime", r.created/1000)
-	d.Name("Keys")
-	d.Buf = value.AppendItem(d.Buf, r.keys)
-	if r.new != nil {
-		d.Name("NewImage")
-		d.Buf = value.AppendItem(d.Buf, r.new)
-	}
-	if r.old != nil {
-		d.Name("OldImage")
-		d.Buf = value.AppendItem(d.Buf, r.old)
+	for _, part := range []struct {
+		name   string
+		stored []byte
+	}{{"Keys", r.keys}, {"NewImage", r.new}, {"OldImage", r.old}} {
+		if len(part.stored) == 0 {
+			continue
+		}
+		d.Name(part.name)
+		var n int
+		if d.Buf, n, err = value.TranscodeStored(d.Buf, part.stored); err != nil {
+			return dst, 0, err
+		}
+		size += n
 	}
 	d.String("SequenceNumber", formatSequence(seq))
-	d.Int("SizeBytes", int64(r.size()))
+	d.Int("SizeBytes", int64(size))
 	d.String("StreamViewType", st.View)
 	o.Buf = d.End()
-	return o.End()
+	return o.End(), size, nil
 }

@@ -22,12 +22,13 @@ const (
 	eventRemove = 'R'
 )
 
-// record is one change of one item.
+// record is one change of one item. The items are in their stored form: a reader of
+// the stream wants them as JSON, which they become without being taken apart.
 type record struct {
 	event    byte
 	created  int64 // Unix ms
-	keys     value.Item
-	old, new value.Item // nil when absent or not in the stream's view
+	keys     []byte
+	old, new []byte // empty when absent or not in the stream's view
 }
 
 // appendRecord appends a record's stored form: the event, the time, then keys,
@@ -62,6 +63,7 @@ func appendPart(dst, part []byte) []byte {
 
 var errRecord = errors.New("the table data is damaged (a stream record cannot be read): restore it from a backup")
 
+// decodeRecord reads what appendRecord wrote. The record shares memory with b.
 func decodeRecord(b []byte) (record, error) {
 	if len(b) < 2 {
 		return record{}, errRecord
@@ -73,21 +75,13 @@ func decodeRecord(b []byte) (record, error) {
 	}
 	r.created = int64(ms)
 	b = b[1+n:]
-	for _, into := range []*value.Item{&r.keys, &r.old, &r.new} {
+	for _, into := range []*[]byte{&r.keys, &r.old, &r.new} {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
 			return record{}, errRecord
 		}
-		part := b[n : n+int(size)]
+		*into = b[n : n+int(size)]
 		b = b[n+int(size):]
-		if size == 0 {
-			continue
-		}
-		item, err := value.DecodeStored(part)
-		if err != nil {
-			return record{}, err
-		}
-		*into = item
 	}
 	return r, nil
 }

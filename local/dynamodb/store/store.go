@@ -14,15 +14,17 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
-	memTableSize = 8 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
+	memTableSize = 16 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
 	// cacheSize is the memory for blocks and memtables together: pebble takes the
 	// memtables, of which there may be two for a moment, off the cache.
-	cacheSize = 32<<20 + 2*memTableSize
-	inFlight  = 4 // commits that may wait for their sync at a time
+	cacheSize  = 32<<20 + 2*memTableSize
+	packedFrom = 5 // levels below hold little, for a short time: packing them costs more than it saves
+	inFlight   = 4 // commits that may wait for their sync at a time
 )
 
 // Options of a store. The zero value works.
@@ -99,6 +101,12 @@ func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
 		o.Levels[i].BlockSize = 4 << 10
 		o.Levels[i].IndexBlockSize = 256 << 10 // one level of index in each file
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].Compression = func() *sstable.CompressionProfile {
+			if i < packedFrom {
+				return sstable.NoCompression
+			}
+			return sstable.SnappyCompression
+		}
 	}
 	return o
 }

@@ -22,6 +22,22 @@ func TestStoredRoundTrip(t *testing.T) {
 	})
 }
 
+func TestTranscodeStored(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		it := genItem(3).Draw(t, "item")
+		text, size, err := TranscodeStored([]byte("before"), AppendStored(nil, it))
+		if err != nil || size != Size(it) {
+			t.Fatalf("%v, size %d, want %d", err, size, Size(it))
+		}
+		rest, ok := strings.CutPrefix(string(text), "before")
+		got, err := ParseItem([]byte(rest))
+		if !ok || err != nil || !EqualItems(got, it) {
+			t.Fatalf("%s, %v; want %v", text, err, it)
+		}
+	})
+}
+
 func TestDecodeStoredDamage(t *testing.T) {
 	t.Parallel()
 	text := func(s string) string { return string(rune(len(s))) + s }
@@ -51,6 +67,10 @@ func TestDecodeStoredDamage(t *testing.T) {
 	} {
 		if it, err := DecodeStored([]byte(b)); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v, %v", name, it, err)
+		}
+		// A transcoder keeps no names, so it can't tell that one comes twice.
+		if text, _, err := TranscodeStored(nil, []byte(b)); !errors.Is(err, ErrDamaged) && name != "the same name twice" {
+			t.Errorf("%s, transcoded: %s, %v", name, text, err)
 		}
 	}
 	if _, err := DecodeStored([]byte(attribute + strings.Repeat("\x06\x01", MaxLevels-1) + "\x05")); err != nil {
