@@ -13,6 +13,7 @@ import (
 	"github.com/bloom-runtime/bloom/local/datadir"
 	"github.com/bloom-runtime/bloom/local/dynamodb"
 	"github.com/bloom-runtime/bloom/local/objects"
+	"github.com/bloom-runtime/bloom/local/provision"
 	"github.com/bloom-runtime/bloom/local/secrets"
 	"github.com/bloom-runtime/bloom/local/template"
 	"github.com/bloom-runtime/bloom/shared/awsconf"
@@ -44,7 +45,7 @@ func openStores(ctx context.Context, s settings, stack *template.Stack, data *da
 		return at, nil, err
 	}
 	for _, t := range stack.Tables {
-		if err := ensureTable(ctx, at.dynamodb, t); err != nil {
+		if err := provision.Table(ctx, at.dynamodb, t); err != nil {
 			return at, nil, outside("DynamoDB", "-dynamodb", s.DynamoDB, err)
 		}
 	}

@@ -50,7 +50,7 @@ func open(t testing.TB) *rig {
 	model := stack.Tables[0]
 	model.Name = r.name
 	db := awsdynamodb.NewFromConfig(r.cfg)
-	if err := provision.Table(t.Context(), db, model); err != nil {
+	if err := provision.Table(t.Context(), r.cfg, model); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

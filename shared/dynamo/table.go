@@ -184,9 +184,12 @@ func (t *Table) fail(op string, err error) error {
 	var throttled *types.ProvisionedThroughputExceededException
 	var limit *types.RequestLimitExceeded
 	var throttle *types.ThrottlingException
+	var broken *types.InternalServerError
 	switch {
 	case errors.As(err, &throttled), errors.As(err, &limit), errors.As(err, &throttle):
 		return fault.New(fault.Unavailable, "The store is overloaded; try again in a few seconds").Because(err)
+	case errors.As(err, &broken):
+		return fault.New(fault.Unavailable, "The store cannot take the call now; try again later").Because(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fault.New(fault.Unavailable, "The store did not answer in time; try again").Because(err)
 	default:

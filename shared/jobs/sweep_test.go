@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/bloom-runtime/bloom/local/dynamodb"
 	"github.com/bloom-runtime/bloom/local/provision"
 	"github.com/bloom-runtime/bloom/local/template"
@@ -36,7 +34,7 @@ func TestSweepMovesOnWhatLapsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := provision.Table(t.Context(), awsdynamodb.NewFromConfig(cfg), stack.Tables[0]); err != nil {
+	if err := provision.Table(t.Context(), cfg, stack.Tables[0]); err != nil {
 		t.Fatal(err)
 	}
 	now := clock.System()

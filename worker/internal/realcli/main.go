@@ -24,7 +24,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bloom-runtime/bloom/local/stacktest" //nolint:depguard // this program is for CI, no part of the worker
+	"github.com/bloom-runtime/bloom/local/stacktest"
 	"github.com/bloom-runtime/bloom/worker/internal/client"
 )
 
@@ -54,12 +54,12 @@ func check(ctx context.Context, cli, url, ca string) error {
 		return fmt.Errorf("the Claude CLI does not run: %w", err)
 	}
 	fmt.Printf("realcli: Claude CLI %s\n", strings.TrimSpace(string(version)))
-	api, ca, stop, err := runtime(url, ca)
+	api, ca, stop, err := runtime(ctx, url, ca)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	program, err := stacktest.Build("./worker")
+	program, err := stacktest.Build(ctx, "./worker")
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func check(ctx context.Context, cli, url, ca string) error {
 }
 
 // runtime gives a client of the runtime at url, or of one that it starts.
-func runtime(url, ca string) (api *stacktest.Client, caFile string, stop func(), err error) {
+func runtime(ctx context.Context, url, ca string) (api *stacktest.Client, caFile string, stop func(), err error) {
 	if url == "" {
-		s, err := stacktest.Launch(stacktest.Options{APIKey: "realcli-key"})
+		s, err := stacktest.Launch(ctx, stacktest.Options{APIKey: "realcli-key"})
 		if err != nil {
 			return nil, "", nil, err
 		}

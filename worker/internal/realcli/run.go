@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/bloom-runtime/bloom/local/stacktest" //nolint:depguard // this program is for CI, no part of the worker
+	"github.com/bloom-runtime/bloom/local/stacktest"
 	"github.com/bloom-runtime/bloom/worker/internal/messages"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bloom-runtime/bloom/local/stacktest" //nolint:depguard // this program is for CI, no part of the worker
+	"github.com/bloom-runtime/bloom/local/stacktest"
 )
 
 // task is what is submitted, and what must become of it.
