@@ -73,15 +73,23 @@ func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []b
 	g.start(job{ctx, f, payload, done})
 	select {
 	case r := <-done:
-		return r.payload, r.err
+		return r.inTime(ctx)
 	case <-ctx.Done():
 		select {
 		case r := <-done: // both at once: an answer is better than none
-			return r.payload, r.err
+			return r.inTime(ctx)
 		default:
 			return nil, errLate
 		}
 	}
+}
+
+// inTime is the result of a function, whose error at its deadline is just that.
+func (r result) inTime(ctx context.Context) ([]byte, error) {
+	if r.err != nil && ctx.Err() != nil {
+		return nil, errLate
+	}
+	return r.payload, r.err
 }
 
 func acquire(slots chan struct{}) bool {
