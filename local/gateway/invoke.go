@@ -73,20 +73,20 @@ func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []b
 	g.start(job{ctx, f, payload, done})
 	select {
 	case r := <-done:
-		return r.inTime(ctx)
+		return r.orLate(ctx.Err() != nil)
 	case <-ctx.Done():
 		select {
 		case r := <-done: // both at once: an answer is better than none
-			return r.inTime(ctx)
+			return r.orLate(ctx.Err() != nil)
 		default:
 			return nil, errLate
 		}
 	}
 }
 
-// inTime is the result of a function, whose error at its deadline is just that.
-func (r result) inTime(ctx context.Context) ([]byte, error) {
-	if r.err != nil && ctx.Err() != nil {
+// orLate is the result of a function, whose error past its deadline is just that.
+func (r result) orLate(past bool) ([]byte, error) {
+	if r.err != nil && past {
 		return nil, errLate
 	}
 	return r.payload, r.err
