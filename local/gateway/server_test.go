@@ -331,8 +331,19 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		idle = append(idle, c)
 	}
-	for _, c := range idle[:l.connections] { // the oldest made room
-		closedWithin(t, c, 5*time.Second)
+	closed := make(chan struct{}, len(idle))
+	for _, c := range idle {
+		go func() {
+			_, _ = io.Copy(io.Discard, c) // ends when either side closes
+			closed <- struct{}{}
+		}()
+	}
+	for n := range l.connections { // as many made room as came over the limit
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d of %d idle connections were closed, want %d", n, len(idle), l.connections)
+		}
 	}
 	if got := get(t, s.client(true), "https://"+s.address); got != "HTTP/2.0" {
 		t.Errorf("a client among idle ones: %s", got)
