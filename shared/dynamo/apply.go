@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/bloom-runtime/bloom/shared/clock"
 	"github.com/bloom-runtime/bloom/shared/fault"
 	"github.com/bloom-runtime/bloom/shared/task"
 )
@@ -43,7 +42,7 @@ type write struct {
 func (t *Table) apply(ctx context.Context, w write) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	change := w.change(t.now())
+	change := w.change()
 	put, upd := t.taskWrite(w, change)
 	if w.Lease == nil && w.artifact == nil {
 		return t.applyAlone(ctx, put, upd, change.ID)
@@ -65,8 +64,9 @@ func (t *Table) apply(ctx context.Context, w write) error {
 	return errNoSlot
 }
 
-func (w write) change(now clock.Millis) AuditEntry {
-	return AuditEntry{ID: NewID(), Timestamp: now, Action: w.Action, Actor: w.actor, Detail: w.Detail}
+// change is the audit entry of the step, of the moment it was decided for.
+func (w write) change() AuditEntry {
+	return AuditEntry{ID: NewID(), Timestamp: w.To.UpdatedAt, Action: w.Action, Actor: w.actor, Detail: w.Detail}
 }
 
 // taskWrite is the conditional write of the task: a put at its creation, later

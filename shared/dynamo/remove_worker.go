@@ -41,7 +41,7 @@ func (t *Table) tryRemove(ctx context.Context, w worker.Worker, actor string) er
 	}
 	writes = append(writes, freed...)
 	entry := AuditEntry{ID: NewID(), Timestamp: t.now(), Action: "worker_removed", EntityType: "worker", EntityID: w.ID,
-		Actor: actor, Detail: fmt.Sprintf("%d leases given up", len(freed)/2)}
+		Actor: actor, Detail: fmt.Sprintf("leases given up: %d", len(freed)/2)}
 	writes = append(writes, t.putItem(t.encodeAudit(entry)))
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -80,7 +80,7 @@ func (t *Table) abandonAll(ctx context.Context, w worker.Worker, actor string) (
 			return nil, ErrLostRace
 		}
 		ww := write{Step: s, actor: actor}
-		_, upd := t.taskWrite(ww, ww.change(t.now()))
+		_, upd := t.taskWrite(ww, ww.change())
 		writes = append(writes, types.TransactWriteItem{Update: upd}, t.putItem(t.encodeLease(*s.Lease)))
 	}
 	if len(writes) != 2*len(w.Leases) {
