@@ -66,7 +66,7 @@ func (t *Table) apply(ctx context.Context, w write) error {
 
 // change is the audit entry of the step, of the moment it was decided for.
 func (w write) change() AuditEntry {
-	return AuditEntry{ID: NewID(), Timestamp: w.To.UpdatedAt, Action: w.Action, Actor: w.actor, Detail: w.Detail}
+	return AuditEntry{Action: w.Action, Actor: w.actor, Detail: w.Detail}.dated(w.To.UpdatedAt)
 }
 
 // taskWrite is the conditional write of the task: a put at its creation, later

@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
 
 	"github.com/bloom-runtime/bloom/shared/clock"
 )
@@ -18,6 +19,17 @@ type AuditEntry struct {
 	EntityID   string
 	Actor      string // who asked: the key's name, a worker, or system
 	Detail     string
+}
+
+// dated gives the entry its moment and an id of that moment, so that entries sorted
+// by id are sorted by time.
+func (e AuditEntry) dated(at clock.Millis) AuditEntry {
+	id := uuid.Must(uuid.NewV7())
+	for n := range 6 { // a UUIDv7 begins with the milliseconds, big-endian
+		id[n] = byte(at >> (8 * (5 - n)))
+	}
+	e.ID, e.Timestamp = id.String(), at
+	return e
 }
 
 // encodeAudit is the entry as its item. Its key follows from its id, so that an
@@ -65,8 +77,7 @@ func (t *Table) Audit(ctx context.Context, p Page) ([]AuditEntry, string, error)
 
 // Record stores an audit entry of something that changes no item of its own.
 func (t *Table) Record(ctx context.Context, e AuditEntry) error {
-	e.ID, e.Timestamp = NewID(), t.now()
-	return t.RecordAll(ctx, []AuditEntry{e})
+	return t.RecordAll(ctx, []AuditEntry{e.dated(t.now())})
 }
 
 // batchWrites is DynamoDB's limit for one BatchWriteItem.

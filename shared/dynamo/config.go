@@ -45,8 +45,7 @@ func (t *Table) SaveConfig(ctx context.Context, url, masked, actor string) (Conf
 	u := newUpdate()
 	u.setTo("url", str(url))
 	u.setTo("key_masked", str(masked))
-	u.setTo("change", encodeChange(AuditEntry{ID: NewID(), Timestamp: t.now(), Action: "config_updated", Actor: actor,
-		Detail: "Membridge at " + url}))
+	u.setTo("change", encodeChange(AuditEntry{Action: "config_updated", Actor: actor, Detail: "Membridge at " + url}.dated(t.now())))
 	return t.updateConfig(ctx, u)
 }
 

@@ -40,8 +40,8 @@ func (t *Table) tryRemove(ctx context.Context, w worker.Worker, actor string) er
 		return err
 	}
 	writes = append(writes, freed...)
-	entry := AuditEntry{ID: NewID(), Timestamp: t.now(), Action: "worker_removed", EntityType: "worker", EntityID: w.ID,
-		Actor: actor, Detail: fmt.Sprintf("leases given up: %d", len(freed)/2)}
+	entry := AuditEntry{Action: "worker_removed", EntityType: "worker", EntityID: w.ID,
+		Actor: actor, Detail: fmt.Sprintf("leases given up: %d", len(freed)/2)}.dated(t.now())
 	writes = append(writes, t.putItem(t.encodeAudit(entry)))
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

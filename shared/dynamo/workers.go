@@ -70,7 +70,7 @@ func (t *Table) createWorker(ctx context.Context, w worker.Worker, actor string)
 	i := t.encodeWorker(w)
 	i["leases"] = &types.AttributeValueMemberM{Value: item{}}
 	i["held"], i[attrFree] = num(0), num(w.Capabilities.MaxConcurrency)
-	i["change"] = encodeChange(AuditEntry{ID: NewID(), Timestamp: t.now(), Action: "worker_registered", Actor: actor, Detail: workerDetail(w)})
+	i["change"] = encodeChange(AuditEntry{Action: "worker_registered", Actor: actor, Detail: workerDetail(w)}.dated(t.now()))
 	out, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: i,
 		ConditionExpression: aws.String("attribute_not_exists(PK)"), ReturnConsumedCapacity: t.units()})
 	if err != nil {
@@ -90,8 +90,8 @@ func (t *Table) updateWorker(ctx context.Context, old, w worker.Worker, change *
 		u.set = append(u.set, fmt.Sprintf("%s = %s - %s", u.name(attrFree), u.value(num(w.Capabilities.MaxConcurrency)), u.name("held")))
 	}
 	if change != nil {
-		change.ID, change.Timestamp, change.Detail = NewID(), t.now(), workerDetail(w)
-		u.setTo("change", encodeChange(*change))
+		change.Detail = workerDetail(w)
+		u.setTo("change", encodeChange(change.dated(t.now())))
 	}
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: key{workerPK(w.ID), skWorker}.item(),
