@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -34,8 +35,18 @@ func tuneMemory() {
 	}
 }
 
+// tuneProcessors lets one goroutine more run at a time than there are processors: the one that waits for the disk in fdatasync
+// keeps its place until the runtime notices, 20 µs later at the earliest, and a thousand times a second. GOMAXPROCS in the
+// environment wins.
+func tuneProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+}
+
 func main() {
 	tuneMemory()
+	tuneProcessors()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
