@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/bloom-runtime/bloom/shared/fault"
 	"github.com/bloom-runtime/bloom/shared/task"
 	"github.com/bloom-runtime/bloom/shared/worker"
@@ -38,7 +40,7 @@ func (t *Table) Lease(ctx context.Context, r LeaseRequest, actor string) (task.L
 }
 
 func (t *Table) tryLease(ctx context.Context, r LeaseRequest, actor string) (l task.Lease, w worker.Worker, err error) {
-	k, err := t.Task(ctx, r.TaskID)
+	k, named, err := t.taskAndWorker(ctx, r.TaskID, r.WorkerID)
 	if err != nil {
 		return l, w, err
 	}
@@ -51,8 +53,9 @@ func (t *Table) tryLease(ctx context.Context, r LeaseRequest, actor string) (l t
 		_, err = task.Grant(k, "", "", 0, t.now()) // says why not
 		return l, w, err
 	}
-	w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID)
-	if fault.Is(err, fault.NoWorker) {
+	if named != nil && named.CanTake() {
+		w = *named
+	} else if w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID); fault.Is(err, fault.NoWorker) {
 		// Slots may be taken by leases that have run out: look once more without them.
 		if _, err = t.Due(ctx, maxDue); err == nil {
 			w, err = t.chooseWorker(ctx, r.WorkerID, k.ContextID)
@@ -68,6 +71,30 @@ func (t *Table) tryLease(ctx context.Context, r LeaseRequest, actor string) (l t
 	w.Leases[s.Lease.ID] = k.ID
 	w.LastHeartbeat = s.To.UpdatedAt
 	return *s.Lease, w, nil
+}
+
+// taskAndWorker reads the task and, in the same call, the worker if one is named;
+// the worker is nil when there is none of that name.
+func (t *Table) taskAndWorker(ctx context.Context, taskID, workerID string) (task.Task, *worker.Worker, error) {
+	if workerID == "" || uuid.Validate(taskID) != nil {
+		k, err := t.Task(ctx, taskID)
+		return k, nil, err
+	}
+	taskKey, workerKey := key{taskPK(taskID), skTask}, key{workerPK(workerID), skWorker}
+	found := make(map[key]item, 2)
+	if err := t.batchInto(ctx, found, []key{taskKey, workerKey}, true); err != nil {
+		return task.Task{}, nil, err
+	}
+	i, ok := found[taskKey]
+	if !ok || gone(i, t.now()) {
+		return task.Task{}, nil, taskNotFound()
+	}
+	k := decodeTask(i)
+	if i, ok = found[workerKey]; !ok {
+		return k, nil, nil
+	}
+	w := decodeWorker(i)
+	return k, &w, nil
 }
 
 // grant writes the lease: the task, the lease and the worker's slot together.
