@@ -1,9 +1,11 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/store"
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -62,7 +64,9 @@ func (s *Server) readRecords(it iterator, limit int) ([]byte, error) {
 	if it.next <= st.TrimmedTo {
 		return nil, errTrimmed
 	}
-	buf, next, err := s.appendRecords(wire.Begin(make([]byte, 0, 512)), view, st, sh, it.next, limit)
+	scratch := recordsPool.Get().(*[]byte)
+	defer recordsPool.Put(scratch)
+	buf, next, err := s.appendRecords(wire.Begin((*scratch)[:0]), view, st, sh, it.next, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +74,13 @@ func (s *Server) readRecords(it iterator, limit int) ([]byte, error) {
 		it.next, it.issued = next, now
 		buf.String("NextShardIterator", it.text(st.arn(s.region)))
 	}
-	return buf.End(), nil
+	*scratch = buf.End()
+	return bytes.Clone(*scratch), nil
 }
+
+// recordsPool keeps the buffers in which answers of GetRecords grow: they are
+// large, and of a size that is not known before. maxRecordBytes bounds them.
+var recordsPool = sync.Pool{New: func() any { return new([]byte) }}
 
 func (st *stream) shardNumber(n int64) (shard, bool) {
 	for _, sh := range st.Shards {

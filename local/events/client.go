@@ -91,6 +91,9 @@ func (c client) records(ctx context.Context, iterator *string, limit int) (body 
 	return body, err
 }
 
+// maxAnswer bounds an answer of GetRecords: 1 MB of records, which is more as JSON.
+const maxAnswer = 16 << 20
+
 // take has the SDK do everything but decode a good answer: its body goes to into, an empty one to the decoder.
 func take(into *[]byte) func(*middleware.Stack) error {
 	return func(s *middleware.Stack) error {
@@ -100,7 +103,7 @@ func take(into *[]byte) func(*middleware.Stack) error {
 			if err != nil || !ok || res.StatusCode != http.StatusOK {
 				return out, meta, err
 			}
-			b, err := io.ReadAll(res.Body)
+			b, err := readBody(res.Response)
 			if err != nil {
 				return out, meta, &smithyhttp.RequestSendError{Err: err} // retried, as the SDK does with its own reads
 			}
@@ -110,4 +113,14 @@ func take(into *[]byte) func(*middleware.Stack) error {
 			return out, meta, nil
 		}), middleware.After)
 	}
+}
+
+// readBody reads an answer whole, at once where its length is known.
+func readBody(res *http.Response) ([]byte, error) {
+	if res.ContentLength < 0 || res.ContentLength > maxAnswer {
+		return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	}
+	b := make([]byte, res.ContentLength)
+	_, err := io.ReadFull(res.Body, b)
+	return b, err
 }
