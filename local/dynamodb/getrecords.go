@@ -132,7 +132,7 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 	return o, next, nil
 }
 
-var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventRemove: "REMOVE"}
+var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventDelta: "MODIFY", eventRemove: "REMOVE"}
 
 // appendJSON appends a Record. size is its SizeBytes: keys and images.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html
@@ -150,13 +150,18 @@ func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) (
 	for _, part := range []struct {
 		name   string
 		stored []byte
-	}{{"Keys", r.keys}, {"NewImage", r.new}, {"OldImage", r.old}} {
+		append func(dst []byte) ([]byte, int, error)
+	}{
+		{"Keys", r.keys, func(dst []byte) ([]byte, int, error) { return value.TranscodeStored(dst, r.keys) }},
+		{"NewImage", r.new, func(dst []byte) ([]byte, int, error) { return value.TranscodeStored(dst, r.new) }},
+		{"OldImage", r.old, r.appendOld},
+	} {
 		if len(part.stored) == 0 {
 			continue
 		}
 		d.Name(part.name)
 		var n int
-		if d.Buf, n, err = value.TranscodeStored(d.Buf, part.stored); err != nil {
+		if d.Buf, n, err = part.append(d.Buf); err != nil {
 			return dst, 0, err
 		}
 		size += n

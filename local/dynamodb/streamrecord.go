@@ -19,6 +19,7 @@ const (
 const (
 	eventInsert = 'I'
 	eventModify = 'M'
+	eventDelta  = 'D' // a modification of which old is a delta from new
 	eventRemove = 'R'
 )
 
@@ -28,33 +29,43 @@ type record struct {
 	event    byte
 	created  int64 // Unix ms
 	keys     []byte
-	old, new []byte // empty when absent or not in the stream's view
+	old, new []byte // empty when absent or not in the stream's view; old of eventDelta by value.AppendDelta
 }
 
-// appendRecord appends a record's stored form: the event, the time, then keys,
-// old and new image, each after its length. oldImage and newImage are stored
-// items, nil when there is none.
-func (st *stream) appendRecord(dst []byte, ms int64, keys value.Item, oldImage, newImage []byte) []byte {
+// appendRecord appends the stored form of the record of a change that was carried
+// out: the event, the time, then keys, old and new image, each after its length.
+// old and now are the stored items, nil when there is none. Of a modification
+// with both images only what the old one had otherwise is kept: the rest makes
+// half of what a busy table writes.
+func (st *stream) appendRecord(dst []byte, ms int64, c *change, old, now []byte) []byte {
 	event := byte(eventModify)
 	switch {
-	case oldImage == nil:
+	case old == nil:
 		event = eventInsert
-	case newImage == nil:
+	case now == nil:
 		event = eventRemove
+	case st.View == viewBoth:
+		event = eventDelta
+		old, _ = value.AppendDelta(nil, c.new, c.old)
+	}
+	if st.View == viewKeys || st.View == viewNew {
+		old = nil
+	}
+	if st.View == viewKeys || st.View == viewOld {
+		now = nil
 	}
 	dst = append(dst, event)
 	dst = binary.AppendUvarint(dst, uint64(ms))
-	stored := value.AppendStored(nil, keys)
-	dst = appendPart(dst, stored)
-	if st.View == viewOld || st.View == viewBoth {
-		dst = appendPart(dst, oldImage)
-	} else {
-		dst = appendPart(dst, nil)
+	dst = appendPart(dst, value.AppendStored(nil, c.keys))
+	return appendPart(appendPart(dst, old), now)
+}
+
+// appendOld appends the JSON of the image before the change, and gives its size.
+func (r *record) appendOld(dst []byte) (json []byte, size int, err error) {
+	if r.event == eventDelta {
+		return value.TranscodeDelta(dst, r.old, r.new)
 	}
-	if st.View == viewNew || st.View == viewBoth {
-		return appendPart(dst, newImage)
-	}
-	return appendPart(dst, nil)
+	return value.TranscodeStored(dst, r.old)
 }
 
 func appendPart(dst, part []byte) []byte {

@@ -38,6 +38,55 @@ func TestTranscodeStored(t *testing.T) {
 	})
 }
 
+func TestTranscodeDelta(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		before := genItem(3).Draw(t, "before")
+		now := genItem(3).Draw(t, "now")
+		for name, v := range before { // they have something in common
+			if rapid.Bool().Draw(t, "kept") {
+				now[name] = v
+			}
+		}
+		delta, same := AppendDelta(nil, now, before)
+		if same != EqualItems(now, before) {
+			t.Fatalf("same %v", same)
+		}
+		text, size, err := TranscodeDelta([]byte("before"), delta, AppendStored(nil, now))
+		if err != nil || size != Size(before) {
+			t.Fatalf("%v, size %d, want %d", err, size, Size(before))
+		}
+		rest, ok := strings.CutPrefix(string(text), "before")
+		got, err := ParseItem([]byte(rest))
+		if !ok || err != nil || !EqualItems(got, before) {
+			t.Fatalf("%s, %v; want %v", text, err, before)
+		}
+	})
+}
+
+func TestTranscodeDeltaDamage(t *testing.T) {
+	t.Parallel()
+	now := Item{"a": String("1"), "b": String("2")}
+	stored := AppendStored(nil, now)
+	delta, _ := AppendDelta(nil, now, Item{"a": String("0"), "c": Bool(true)})
+	for cut := range delta {
+		if _, _, err := TranscodeDelta(nil, delta[:cut], stored); !errors.Is(err, ErrDamaged) {
+			t.Errorf("delta cut at %d: %v", cut, err)
+		}
+	}
+	for cut := range stored {
+		if _, _, err := TranscodeDelta(nil, delta, stored[:cut]); !errors.Is(err, ErrDamaged) {
+			t.Errorf("item cut at %d: %v", cut, err)
+		}
+	}
+	if _, _, err := TranscodeDelta(nil, append(delta, 0), stored); !errors.Is(err, ErrDamaged) {
+		t.Errorf("bytes after the end: %v", err)
+	}
+	if _, _, err := TranscodeDelta(nil, stored, stored); !errors.Is(err, ErrDamaged) {
+		t.Errorf("an item as delta: %v", err)
+	}
+}
+
 func TestDecodeStoredDamage(t *testing.T) {
 	t.Parallel()
 	text := func(s string) string { return string(rune(len(s))) + s }
