@@ -29,7 +29,7 @@ func (w *writer) apply(c *change) {
 		w.applyIndex(t, ix, c, stored)
 	}
 	if st := t.stream; st != nil && st.Ended == 0 {
-		w.record = st.appendRecord(w.record[:0], w.now, c, before.stored, stored)
+		w.encodeRecord(st, c, before.stored, stored)
 		w.key = recordKey(w.key[:0], st.ID, w.nextSequence())
 		w.batch.Set(w.key, w.record)
 	}

@@ -32,12 +32,12 @@ type record struct {
 	old, new []byte // empty when absent or not in the stream's view; old of eventDelta by value.AppendDelta
 }
 
-// appendRecord appends the stored form of the record of a change that was carried
+// encodeRecord makes the stored form of the record of a change that was carried
 // out: the event, the time, then keys, old and new image, each after its length.
 // old and now are the stored items, nil when there is none. Of a modification
 // with both images only what the old one had otherwise is kept: the rest makes
 // half of what a busy table writes.
-func (st *stream) appendRecord(dst []byte, ms int64, c *change, old, now []byte) []byte {
+func (w *writer) encodeRecord(st *stream, c *change, old, now []byte) {
 	event := byte(eventModify)
 	switch {
 	case old == nil:
@@ -46,7 +46,8 @@ func (st *stream) appendRecord(dst []byte, ms int64, c *change, old, now []byte)
 		event = eventRemove
 	case st.View == viewBoth:
 		event = eventDelta
-		old, _ = value.AppendDelta(nil, c.new, c.old)
+		w.image, _ = value.AppendDelta(w.image[:0], c.new, c.old)
+		old = w.image
 	}
 	if st.View == viewKeys || st.View == viewNew {
 		old = nil
@@ -54,10 +55,9 @@ func (st *stream) appendRecord(dst []byte, ms int64, c *change, old, now []byte)
 	if st.View == viewKeys || st.View == viewOld {
 		now = nil
 	}
-	dst = append(dst, event)
-	dst = binary.AppendUvarint(dst, uint64(ms))
-	dst = appendPart(dst, value.AppendStored(nil, c.keys))
-	return appendPart(appendPart(dst, old), now)
+	w.keys = value.AppendStored(w.keys[:0], c.keys)
+	w.record = binary.AppendUvarint(append(w.record[:0], event), uint64(w.now))
+	w.record = appendPart(appendPart(appendPart(w.record, w.keys), old), now)
 }
 
 // appendOld appends the JSON of the image before the change, and gives its size.
@@ -74,7 +74,7 @@ func appendPart(dst, part []byte) []byte {
 
 var errRecord = errors.New("the table data is damaged (a stream record cannot be read): restore it from a backup")
 
-// decodeRecord reads what appendRecord wrote. The record shares memory with b.
+// decodeRecord reads what encodeRecord wrote. The record shares memory with b.
 func decodeRecord(b []byte) (record, error) {
 	if len(b) < 2 {
 		return record{}, errRecord

@@ -67,8 +67,8 @@ type writer struct {
 	tokens  map[string]*token // used in this batch: the store does not show them yet
 	seq     uint64            // the last sequence number given
 	now     int64             // Unix ms, as of this commit
-	key     []byte            // scratch
-	record  []byte            // scratch
+
+	key, keys, image, record []byte // scratch
 }
 
 func (w *writer) run() {

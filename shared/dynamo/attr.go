@@ -1,7 +1,6 @@
 package dynamo
 
 import (
-	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -115,18 +114,20 @@ type update struct {
 	values                item
 }
 
-func newUpdate() *update { return &update{names: map[string]string{}, values: item{}} }
+func newUpdate() *update {
+	return &update{names: make(map[string]string, 14), values: make(item, 14)} // most steps have about ten
+}
 
 // name returns the placeholder of an attribute.
 func (u *update) name(attr string) string {
-	n := fmt.Sprintf("#%d", len(u.names))
+	n := "#" + strconv.Itoa(len(u.names))
 	u.names[n] = attr
 	return n
 }
 
 // value returns the placeholder of a value.
 func (u *update) value(v types.AttributeValue) string {
-	p := fmt.Sprintf(":%d", len(u.values))
+	p := ":" + strconv.Itoa(len(u.values))
 	u.values[p] = v
 	return p
 }
@@ -154,15 +155,24 @@ func (u *update) expression() string {
 // attributes that a newer version of this program added survive.
 func diff(old, new item) *update {
 	u := newUpdate()
-	for _, name := range sortedNames(new) {
-		if !equal(old[name], new[name]) {
-			u.setTo(name, new[name])
+	changed, removed := make([]string, 0, 16), make([]string, 0, 8)
+	for name, v := range new {
+		if !equal(old[name], v) {
+			changed = append(changed, name)
 		}
 	}
-	for _, name := range sortedNames(old) {
+	for name := range old {
 		if _, kept := new[name]; !kept {
-			u.removeAttr(name)
+			removed = append(removed, name)
 		}
+	}
+	sort.Strings(changed)
+	sort.Strings(removed)
+	for _, name := range changed {
+		u.setTo(name, new[name])
+	}
+	for _, name := range removed {
+		u.removeAttr(name)
 	}
 	return u
 }

@@ -13,14 +13,13 @@ import (
 
 // encodeTask is the task as its item. Attributes that are not set are left out.
 func (t *Table) encodeTask(k task.Task) item {
-	i := item{
-		attrPK: str(taskPK(k.ID)), attrSK: str(skTask),
-		"context_id": str(k.ContextID), "agent_slug": str(k.AgentSlug), "prompt": str(k.Prompt),
-		"timeout_sec": num(k.Policy.TimeoutSec), "format": str(string(k.DesiredFormat)),
-		"priority": num(k.Priority), "status": str(string(k.Status)),
-		"created_at": num(k.CreatedAt), "updated_at": num(k.UpdatedAt),
-		"attempts": num(k.Attempts), "max_attempts": num(k.MaxAttempts), "rev": num(k.Rev),
-	}
+	i := make(item, 28)
+	i[attrPK], i[attrSK] = str(taskPK(k.ID)), str(skTask)
+	i["context_id"], i["agent_slug"], i["prompt"] = str(k.ContextID), str(k.AgentSlug), str(k.Prompt)
+	i["timeout_sec"], i["format"] = num(k.Policy.TimeoutSec), str(string(k.DesiredFormat))
+	i["priority"], i["status"] = num(k.Priority), str(string(k.Status))
+	i["created_at"], i["updated_at"] = num(k.CreatedAt), num(k.UpdatedAt)
+	i["attempts"], i["max_attempts"], i["rev"] = num(k.Attempts), num(k.MaxAttempts), num(k.Rev)
 	if len(k.ContextHints) > 0 {
 		i["context_hints"] = strs(k.ContextHints)
 	}
