@@ -35,8 +35,11 @@ lint: ## Check format, vet and golangci-lint, the direction of imports included
 	$(GOLANGCI) run ./...
 
 .PHONY: bench
-bench: ## Measure the started stack over HTTPS beside a bare TLS server
+# Other servers of DynamoDB's protocol to measure beside ours: BESIDE='-beside NAME=URL'
+BESIDE ?=
+bench: ## Measure the started stack over HTTPS beside a bare TLS server, and the embedded DynamoDB
 	$(GO) run ./local/bench
+	$(GO) run ./local/dynamodb/bench $(BESIDE)
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

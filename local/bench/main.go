@@ -52,7 +52,7 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context) error {
 	b.floors, b.empty, b.full = map[int][]float64{}, map[int]figures{}, map[int]figures{}
-	fmt.Println(machine())
+	fmt.Println(stacktest.Measured())
 	if err := b.floor(ctx); err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}

@@ -7,29 +7,8 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"runtime"
-	"strings"
 	"time"
 )
-
-// machine says what the figures were measured on.
-func machine() string {
-	return fmt.Sprintf("Measured %s on %s, %d cores, %s/%s, %s.",
-		time.Now().Format("2006-01-02"), cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-}
-
-func cpuModel() string {
-	raw, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "an unknown processor"
-	}
-	for line := range strings.Lines(string(raw)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "an unknown processor"
-}
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 
