@@ -18,11 +18,11 @@ import (
 	"syscall"
 )
 
-// The heap of live objects is small (60 MB under load) beside what requests leave behind, so the collector runs for a good part
+// The heap of live objects is small (20 MB under load) beside what requests leave behind, so the collector runs for a good part
 // of the time at Go's defaults: a fifth of the CPU of a task's lifecycle. It may use more memory up to memoryLimit, past which it
 // works harder. GOGC and GOMEMLIMIT in the environment win.
 const (
-	gcPercent   = 300
+	gcPercent   = 700
 	memoryLimit = 200 << 20
 )
 

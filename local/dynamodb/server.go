@@ -48,11 +48,14 @@ type Server struct {
 // parsedExpressions is how many texts of expressions are kept parsed.
 const parsedExpressions = 1024
 
+// storeMemory is what the store may keep in memory, in bytes.
+const storeMemory = 64 << 20
+
 // Open opens the database in dir, which is made if it is missing. An error is
 // one sentence that says what to do; another process on dir, a damaged file and
 // a full disk are told apart.
 func Open(dir string, opts Options) (*Server, error) {
-	st, err := store.Open(dir, store.Options{OnFatal: opts.OnFatal})
+	st, err := store.Open(dir, store.Options{Memory: storeMemory, OnFatal: opts.OnFatal})
 	if err != nil {
 		return nil, err
 	}

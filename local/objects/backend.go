@@ -35,8 +35,12 @@ type storage struct {
 
 var _ backend.Backend = (*storage)(nil)
 
+// indexMemory is what the index may keep in memory, in bytes: objects are
+// written once and seldom read.
+const indexMemory = 16 << 20
+
 func openStorage(dir string, onFatal func(error)) (*storage, error) {
-	st, err := store.Open(filepath.Join(dir, "index"), store.Options{OnFatal: onFatal})
+	st, err := store.Open(filepath.Join(dir, "index"), store.Options{Memory: indexMemory, OnFatal: onFatal})
 	if err != nil {
 		return nil, err
 	}

@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	memTableSize = 16 << 20 // bytes of the largest memtable; it starts at 256 KB and doubles
-	// cacheSize is the memory for blocks and memtables together: pebble takes the
-	// memtables, of which there may be two for a moment, off the cache.
-	cacheSize  = 32<<20 + 2*memTableSize
 	packedFrom = 5 // levels below hold little, for a short time: packing them costs more than it saves
 	inFlight   = 4 // commits that may wait for their sync at a time
 )
 
-// Options of a store. The zero value works.
+// Options of a store.
 type Options struct {
+	// Memory is what memtables and blocks read may take together, in bytes. A
+	// quarter of it is the largest memtable, of which there may be two for a moment.
+	// 0 = pebble's 8 MB.
+	Memory int64
 	// OnFatal is called once, on a goroutine of its own, when the store can no
 	// longer promise what it answers: a failed write or sync of its files, or a
 	// damaged file met while reading. The error is one sentence. From then on
@@ -67,7 +67,7 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	}
 	s := &Store{dir: dir, fs: fs, lock: lock, syncing: make(chan pending, inFlight), stop: make(chan struct{})}
 	s.failure.init(opts.OnFatal)
-	s.db, err = pebble.Open(dir, s.pebbleOptions(lock))
+	s.db, err = pebble.Open(dir, s.pebbleOptions(lock, opts.Memory))
 	if err != nil {
 		_ = lock.Close() // the error of the open says more
 		return nil, openError(dir, err)
@@ -84,11 +84,11 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) pebbleOptions(lock *pebble.Lock) *pebble.Options {
+func (s *Store) pebbleOptions(lock *pebble.Lock, memory int64) *pebble.Options {
 	o := &pebble.Options{
 		FS:                    s.fs,
-		CacheSize:             cacheSize,
-		MemTableSize:          memTableSize,
+		CacheSize:             memory, // pebble takes the memtables off it
+		MemTableSize:          uint64(memory / 4),
 		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: 24,
 		MaxOpenFiles:          500,
