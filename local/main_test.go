@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -73,9 +74,17 @@ func start(t *testing.T, data string, env []string, args ...string) *program {
 	}
 	p.ready = lines.Text()
 	p.url = strings.TrimSuffix(strings.Fields(p.ready)[1], ",")
-	pem, err := os.ReadFile(filepath.Join(data, "tls", "ca.pem"))
+	_, trusted, _ := strings.Cut(p.ready, "certificate ")
+	p.trust(trusted)
+	return p
+}
+
+// trust makes a client that takes the certificates of a file for good.
+func (p *program) trust(file string) {
+	p.t.Helper()
+	pem, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
@@ -84,7 +93,6 @@ func start(t *testing.T, data string, env []string, args ...string) *program {
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return p
 }
 
 func (p *program) call(method, url, key, body string) (int, []byte) {
@@ -187,6 +195,49 @@ func TestKeyAndRedirect(t *testing.T) {
 	}
 }
 
+// A certificate of the user's own is served, and a new one without a restart. The pairs come from the CAs of two stacks.
+func TestOwnCertificate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var pairs, cas [2]string
+	for n := range pairs {
+		data := filepath.Join(dir, fmt.Sprint("stack", n))
+		p := start(t, data, nil)
+		if code := p.end(syscall.SIGTERM); code != 0 {
+			t.Fatalf("exit status %d\n%s", code, &p.stderr)
+		}
+		pairs[n], cas[n] = filepath.Join(data, "tls", "server.pem"), filepath.Join(data, "tls", "ca.pem")
+	}
+	own := filepath.Join(dir, "own.pem")
+	use := func(n int) {
+		b, err := os.ReadFile(pairs[n])
+		if err == nil {
+			err = errors.Join(os.WriteFile(own+".new", b, 0o600), os.Rename(own+".new", own))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	use(0)
+	p := start(t, filepath.Join(dir, "data"), nil, "-tls-cert", own, "-tls-key", own)
+	if !strings.HasSuffix(p.ready, ", certificate "+own) {
+		t.Errorf("ready line %q", p.ready)
+	}
+	for n, ca := range cas {
+		use(n)
+		p.trust(ca)
+		if status, body := p.call(http.MethodGet, p.url+"/api/runtime/health", "", ""); status != http.StatusOK {
+			t.Errorf("certificate %d: %d %s", n, status, body)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "data", "tls")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a CA was made that nobody needs: %v", err)
+	}
+	if code := p.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status %d\n%s", code, &p.stderr)
+	}
+}
+
 // Each of these ends the start with one sentence and a status other than 0.
 func TestStartFails(t *testing.T) {
 	t.Parallel()
@@ -217,6 +268,9 @@ func TestStartFails(t *testing.T) {
 		{"second start", []string{"-data", busy}, "", "is used by another process (pid "},
 		{"file as folder", []string{"-data", file}, "", "a file stands in its place"},
 		{"folder that cannot be made", []string{"-data", "/proc/bloom"}, "", "cannot be made"},
+		{"certificate without key", []string{"-tls-cert", file}, "", "-tls-cert and -tls-key go together"},
+		{"no certificate", []string{"-tls-cert", "/nope.pem", "-tls-key", file}, "", "/nope.pem"},
+		{"not a certificate", []string{"-tls-cert", file, "-tls-key", file}, "", file},
 		{"no folder", []string{"-data", ""}, "", "-data must name a folder"},
 		{"value of a parameter", []string{"-parameter-overrides", "ClientRequestsPerMinute=x"}, "", "ClientRequestsPerMinute"},
 		{"unknown parameter", []string{"-parameter-overrides", "Partitions=2", "Nope=1", "-data", "x"}, "", "no parameter Nope"},

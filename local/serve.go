@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -77,14 +78,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.add(func() error { runner.Stop(); return nil })
-	ca, err := startGateway( //nolint:contextcheck // requests and the drain outlive ctx
+	trusted, err := startGateway( //nolint:contextcheck // requests and the drain outlive ctx
 		s, ln, plainLn, data, gateway.Options{
 			Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
 		}, fail, &undo)
 	if err != nil {
 		return err
 	}
-	announce(s, origin(ln), ca, stdout, stderr)
+	announce(s, origin(ln), trusted, stdout, stderr)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -93,13 +94,16 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 }
 
 // announce says that the first request can be answered.
-func announce(s settings, url, ca string, stdout, stderr io.Writer) {
-	auth := ""
+func announce(s settings, url, trusted string, stdout, stderr io.Writer) {
+	auth, kind := "", "CA certificate"
+	if s.TLSCert != "" {
+		kind = "certificate"
+	}
 	if s.APIKey == "" {
 		auth = " (auth off)"
 		_, _ = fmt.Fprintln(stderr, "bloom: WARNING: auth is off, whoever reaches this machine's loopback may do everything; set RUNTIME_API_KEY to turn it on")
 	}
-	_, _ = fmt.Fprintf(stdout, "ready %s%s, CA certificate %s\n", url, auth, ca)
+	_, _ = fmt.Fprintf(stdout, "ready %s%s, %s %s\n", url, auth, kind, trusted)
 }
 
 // loadTemplate reads the template and gives its stores names that can be told from those of other stacks.
@@ -165,26 +169,40 @@ func startEvents(ctx context.Context, stack *template.Stack, at stores, data *da
 	})
 }
 
-// startGateway serves ln and, where there is one, the listener that redirects to it. It returns the path of the CA certificate.
+// startGateway serves ln and, where there is one, the listener that redirects to it. It returns the path of the certificate that
+// clients have to trust: the CA's, or the user's own.
 func startGateway(s settings, ln, plainLn net.Listener, data *datadir.Dir, o gateway.Options, fail context.CancelCauseFunc, undo *closers) (string, error) {
 	handler, err := gateway.New(o)
 	if err != nil {
 		return "", err
 	}
-	store, err := certs.Open(data.Path("tls"), []string{s.HTTPS, ln.Addr().String()}, time.Now)
+	tlsConfig, trusted, err := certificate(s, ln, data)
 	if err != nil {
 		return "", err
 	}
-	server := gateway.NewServer(handler, store.Config(), o.Log)
+	server := gateway.NewServer(handler, tlsConfig, o.Log)
 	go watch("the API", func() error { return server.Serve(ln) }, fail)
 	undo.add(func() error { drain(server, o.Log); return nil })
 	if plainLn == nil {
-		return store.CAFile(), nil
+		return trusted, nil
 	}
 	redirect := gateway.NewRedirect(ln.Addr().String(), o.Log)
 	go watch("the redirect", func() error { return redirect.Serve(plainLn) }, fail)
 	undo.add(func() error { drain(redirect, o.Log); return nil })
-	return store.CAFile(), nil
+	return trusted, nil
+}
+
+// certificate is the server's certificate, renewed without a restart, and the file that clients trust.
+func certificate(s settings, ln net.Listener, data *datadir.Dir) (*tls.Config, string, error) {
+	if s.TLSCert != "" {
+		config, err := certs.LoadOwn(s.TLSCert, s.TLSKey)
+		return config, s.TLSCert, err
+	}
+	store, err := certs.Open(data.Path("tls"), []string{s.HTTPS, ln.Addr().String()}, time.Now)
+	if err != nil {
+		return nil, "", err
+	}
+	return store.Config(), store.CAFile(), nil
 }
 
 // drain lets the requests under way end. Who is cut off after that has had its time.

@@ -21,6 +21,8 @@ type settings struct {
 	HTTPS string
 	// HTTP is the address that redirects to it; "" = none.
 	HTTP string
+	// TLSCert and TLSKey are files of the user's own certificate (with its chain) and key, PEM; "" = one of the CA in Data.
+	TLSCert, TLSKey string
 	// Data is the folder of everything that must survive.
 	Data string
 	// Template is the path of the template; "" = the one this program was built with.
@@ -66,6 +68,8 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 		plain = "127.0.0.1:8080"
 	}
 	flags.StringVar(&s.HTTP, "http", plain, "`address` that redirects to https; empty = none (BLOOM_HTTP)")
+	flags.StringVar(&s.TLSCert, "tls-cert", getenv("BLOOM_TLS_CERT"), "`file` of a certificate and its chain, PEM, in place of one of the CA in -data (BLOOM_TLS_CERT)")
+	flags.StringVar(&s.TLSKey, "tls-key", getenv("BLOOM_TLS_KEY"), "`file` of its key, PEM (BLOOM_TLS_KEY)")
 	flags.StringVar(&s.Data, "data", env("BLOOM_DATA", ".bloom"), "`folder` of everything that must survive (BLOOM_DATA)")
 	flags.StringVar(&s.Template, "template", "", "`file` of the template in place of the one built in")
 	flags.StringVar(&s.DynamoDB, "dynamodb", getenv("AWS_ENDPOINT_URL_DYNAMODB"), "`URL` of a DynamoDB in place of the embedded one (AWS_ENDPOINT_URL_DYNAMODB)")
@@ -104,6 +108,9 @@ func (s settings) check(ctx context.Context) error {
 		if _, _, err := net.SplitHostPort(a.value); err != nil && (a.value != "" || a.name == "-https") {
 			return fmt.Errorf("%s must be host:port, not %q", a.name, a.value)
 		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("-tls-cert and -tls-key go together: the certificate's file, and its key's")
 	}
 	if s.Data == "" {
 		return errors.New("-data must name a folder")

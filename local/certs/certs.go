@@ -105,7 +105,7 @@ func (s *Store) loadOrMake() (*tls.Certificate, error) {
 		return nil, err
 	}
 	file := filepath.Join(s.dir, "server.pem")
-	cert, err := readPair(file, file)
+	cert, err := readPair(file, file, remake)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -124,7 +124,7 @@ func (s *Store) covers(leaf *x509.Certificate) bool {
 // ca reads the CA, or makes it when neither of its files is there.
 func (s *Store) ca() (*tls.Certificate, error) {
 	certFile, keyFile := s.CAFile(), filepath.Join(s.dir, "ca-key.pem")
-	ca, err := readPair(certFile, keyFile)
+	ca, err := readPair(certFile, keyFile, remake)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// A crash may have come between the key and the certificate: a key alone is
@@ -164,7 +164,7 @@ func (s *Store) makeCA() (*tls.Certificate, error) {
 	if err := replaceFile(s.CAFile(), made.cert, 0o644); err != nil {
 		return nil, err
 	}
-	return readPair(s.CAFile(), filepath.Join(s.dir, "ca-key.pem"))
+	return readPair(s.CAFile(), filepath.Join(s.dir, "ca-key.pem"), remake)
 }
 
 func (s *Store) issue(ca *tls.Certificate) (*tls.Certificate, error) {
@@ -194,7 +194,7 @@ func (s *Store) issue(ca *tls.Certificate) (*tls.Certificate, error) {
 	if err := replaceFile(file, all, 0o600); err != nil {
 		return nil, err
 	}
-	return readPair(file, file)
+	return readPair(file, file, remake)
 }
 
 func (s *Store) blank(name string, life time.Duration) *x509.Certificate {

@@ -70,9 +70,13 @@ func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
+// remake is what to do about a file that this package made.
+const remake = "restore it from a copy, or remove it to have a new one made"
+
 // readPair reads a certificate and its key, and checks that they go together.
-// It returns fs.ErrNotExist when one of the files is not there.
-func readPair(certFile, keyFile string) (*tls.Certificate, error) {
+// It returns fs.ErrNotExist when one of the files is not there; of damaged ones
+// the error says what to do, which is the remedy.
+func readPair(certFile, keyFile, remedy string) (*tls.Certificate, error) {
 	certPEM, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
@@ -87,7 +91,7 @@ func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 		if keyFile != certFile {
 			what = certFile + " or " + keyFile + " is"
 		}
-		return nil, fmt.Errorf("certificates: %s damaged (%w): restore it from a copy, or remove it to have a new one made", what, err)
+		return nil, fmt.Errorf("certificates: %s damaged (%w): %s", what, err, remedy)
 	}
 	return &c, nil
 }

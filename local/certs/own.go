@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"os"
 	"sync"
-	"time"
 )
 
 // LoadOwn reads certificate files of the user's own (-tls-cert, -tls-key), PEM,
@@ -28,35 +27,41 @@ func LoadOwn(certFile, keyFile string) (*tls.Config, error) {
 type own struct {
 	certFile, keyFile string
 
-	mu       sync.Mutex
-	current  *tls.Certificate
-	modified [2]time.Time
+	mu      sync.Mutex
+	current *tls.Certificate
+	read    [2]os.FileInfo // of the files as they were read; nil for one that was not there
 }
 
-// certificate looks at the files' times at each handshake: two stats, beside a
-// signature that costs a hundred times as much.
+// certificate looks at the files at each handshake: two stats, beside a signature
+// that costs a hundred times as much.
 func (o *own) certificate() (*tls.Certificate, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := [2]time.Time{modTime(o.certFile), modTime(o.keyFile)}
-	if o.current != nil && now == o.modified {
+	now := [2]os.FileInfo{stat(o.certFile), stat(o.keyFile)}
+	if o.current != nil && same(now[0], o.read[0]) && same(now[1], o.read[1]) {
 		return o.current, nil
 	}
-	c, err := readPair(o.certFile, o.keyFile)
+	c, err := readPair(o.certFile, o.keyFile, "put good ones in place")
 	if err != nil {
 		if o.current != nil {
 			return o.current, nil
 		}
 		return nil, err
 	}
-	o.current, o.modified = c, now
+	o.current, o.read = c, now
 	return c, nil
 }
 
-func modTime(path string) time.Time {
+func stat(path string) os.FileInfo {
 	info, err := os.Stat(path)
 	if err != nil {
-		return time.Time{}
+		return nil // reading it says why
 	}
-	return info.ModTime()
+	return info
+}
+
+// same reports that a file has not been replaced or written since. Its time alone
+// would not do: the kernel's clock ticks every few milliseconds.
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
