@@ -1,4 +1,5 @@
-// Package bloom holds the template of the stack, for programs that run it.
+// Package bloom holds the template of the stack and the description of its API,
+// for programs that run it.
 package bloom
 
 import _ "embed"
@@ -7,3 +8,8 @@ import _ "embed"
 //
 //go:embed template.yaml
 var Template []byte
+
+// OpenAPI is infra/openapi.yaml.
+//
+//go:embed infra/openapi.yaml
+var OpenAPI []byte

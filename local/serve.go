@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	bloom "github.com/bloom-runtime/bloom"
 	"github.com/bloom-runtime/bloom/local/certs"
 	"github.com/bloom-runtime/bloom/local/datadir"
+	"github.com/bloom-runtime/bloom/local/docs"
 	"github.com/bloom-runtime/bloom/local/events"
 	"github.com/bloom-runtime/bloom/local/gateway"
 	"github.com/bloom-runtime/bloom/local/logs"
@@ -78,6 +80,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	undo.add(func() error { runner.Stop(); return nil })
+	maps.Copy(mounts, docs.Mounts(bloom.OpenAPI))
 	trusted, err := startGateway( //nolint:contextcheck // requests and the drain outlive ctx
 		s, ln, plainLn, data, gateway.Options{
 			Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
