@@ -69,23 +69,23 @@ func (o *options) addServer(s string) error {
 
 func (o *options) run(ctx context.Context) error {
 	fmt.Println(stacktest.Measured())
-	fmt.Printf("\n| %d clients, a second | PutItem | GetItem | TransactWriteItems of three |\n|---|---|---|---|\n", clients)
+	fmt.Printf("\n| %d clients: calls a second, processor time of a call | PutItem | GetItem | TransactWriteItems of three |\n|---|---|---|---|\n", clients)
 	empty, err := o.embeddedEmpty(ctx)
 	if err != nil {
 		return err
 	}
-	row("embedded, 10,000 items", empty, nil)
+	row("embedded, 10000 items", empty, nil, true)
 	full, opened, err := o.embeddedFull(ctx)
 	if err != nil {
 		return err
 	}
-	row(fmt.Sprintf("embedded, %d items", o.items), full, empty)
+	row(fmt.Sprintf("embedded, %d items", o.items), full, empty, true)
 	for _, s := range o.others {
-		rates, err := o.beside(ctx, s.url)
+		all, err := o.beside(ctx, s.url)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		row(s.name, rates, nil)
+		row(s.name, all, nil, false)
 	}
 	fmt.Println("| asked | ≥ 5000, with many items within 15 % | ≥ 12000, likewise | ≥ 2200, likewise |")
 	memory, err := idleMemory(ctx)
@@ -97,15 +97,20 @@ func (o *options) run(ctx context.Context) error {
 	return nil
 }
 
-// row prints what a server reached, and how that differs from what it reached before.
-func row(name string, rates, before []float64) {
+// row prints what a server reached, and how that differs from what it reached
+// before. The processor time is this process's: of another server only the
+// client's is in it, and is left out.
+func row(name string, all, before []figure, here bool) {
 	fmt.Printf("| %s |", name)
-	for i, r := range rates {
-		if before == nil {
-			fmt.Printf(" %.0f |", r)
-		} else {
-			fmt.Printf(" %.0f (%+.1f %%) |", r, 100*(r/before[i]-1))
+	for i, f := range all {
+		fmt.Printf(" %.0f", f.rate)
+		if before != nil {
+			fmt.Printf(" (%+.1f %%)", 100*(f.rate/before[i].rate-1))
 		}
+		if here {
+			fmt.Printf(", %d µs", f.cpu.Microseconds())
+		}
+		fmt.Print(" |")
 	}
 	fmt.Println()
 }

@@ -44,7 +44,7 @@ func inDir(f func(dir string) error) error {
 }
 
 // embeddedEmpty measures the embedded server with few items.
-func (o *options) embeddedEmpty(ctx context.Context) (rates []float64, err error) {
+func (o *options) embeddedEmpty(ctx context.Context) (all []figure, err error) {
 	err = inDir(func(dir string) error {
 		s, db, err := open(dir)
 		if err != nil {
@@ -55,11 +55,11 @@ func (o *options) embeddedEmpty(ctx context.Context) (rates []float64, err error
 			err = o.profilePut(ctx, w)
 		}
 		if err == nil {
-			rates, err = w.measure(ctx, o.part)
+			all, err = w.measure(ctx, o.part)
 		}
 		return errors.Join(err, s.Close())
 	})
-	return rates, err
+	return all, err
 }
 
 func (o *options) profilePut(ctx context.Context, w *workload) error {
@@ -70,14 +70,14 @@ func (o *options) profilePut(ctx context.Context, w *workload) error {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return err
 	}
-	_, err = rate(ctx, o.part, w.put)
+	_, err = measure(ctx, o.part, w.put)
 	pprof.StopCPUProfile()
 	return errors.Join(err, f.Close())
 }
 
 // embeddedFull fills a table in another process, kills that, and measures how
 // long opening takes and what the calls reach then.
-func (o *options) embeddedFull(ctx context.Context) (rates []float64, opened time.Duration, err error) {
+func (o *options) embeddedFull(ctx context.Context) (all []figure, opened time.Duration, err error) {
 	err = inDir(func(dir string) error {
 		if err := child(ctx, func(*os.Process) error { return nil }, "-fill", dir, "-items", fmt.Sprint(o.items)); err != nil {
 			return err
@@ -88,14 +88,14 @@ func (o *options) embeddedFull(ctx context.Context) (rates []float64, opened tim
 			return err
 		}
 		opened = time.Since(began)
-		rates, err = newWorkload(db, o.items).measure(ctx, o.part)
+		all, err = newWorkload(db, o.items).measure(ctx, o.part)
 		return errors.Join(err, s.Close())
 	})
-	return rates, opened, err
+	return all, opened, err
 }
 
 // beside measures another server with few items.
-func (o *options) beside(ctx context.Context, url string) ([]float64, error) {
+func (o *options) beside(ctx context.Context, url string) ([]figure, error) {
 	db := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &url,
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
 	w := newWorkload(db, fewItems)

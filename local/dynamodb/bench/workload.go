@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bloom-runtime/bloom/local/stacktest"
 )
 
 const (
@@ -141,39 +144,59 @@ func (w *workload) transact(ctx context.Context) error {
 	}
 }
 
-// measure gives the calls a second of put, get and transact, each measured for part.
-func (w *workload) measure(ctx context.Context, part time.Duration) ([]float64, error) {
-	var rates []float64
+// figure is what a call reached.
+type figure struct {
+	rate float64       // calls a second
+	cpu  time.Duration // of this process for each of them, the server's in the same process included
+}
+
+// measure measures put, get and transact, each for part.
+func (w *workload) measure(ctx context.Context, part time.Duration) ([]figure, error) {
+	var all []figure
 	for _, call := range []func(context.Context) error{w.put, w.get, w.transact} {
-		r, err := rate(ctx, part, call)
+		f, err := measure(ctx, part, call)
 		if err != nil {
 			return nil, err
 		}
-		rates = append(rates, r)
+		all = append(all, f)
 	}
-	return rates, nil
+	return all, nil
 }
 
-// rate has the clients make calls, one after the other each: for a fifth of part
-// to warm up, then for part, which counts.
-func rate(ctx context.Context, part time.Duration, call func(context.Context) error) (float64, error) {
-	start := time.Now().Add(part / 5)
-	end := start.Add(part)
-	var counted atomic.Int64
+// measure has the clients make calls, one after the other each: for a fifth of
+// part to warm up, then for part, which counts.
+func measure(ctx context.Context, part time.Duration, call func(context.Context) error) (figure, error) {
+	if err := repeat(ctx, part/5, call, nil); err != nil {
+		return figure{}, err
+	}
+	before, err := stacktest.CPUTime(os.Getpid())
+	if err != nil {
+		return figure{}, err
+	}
+	var n atomic.Int64
+	if err := repeat(ctx, part, call, &n); err != nil {
+		return figure{}, err
+	}
+	after, err := stacktest.CPUTime(os.Getpid())
+	return figure{float64(n.Load()) / part.Seconds(), (after - before) / time.Duration(max(1, n.Load()))}, err
+}
+
+// repeat makes calls for a time and counts those that ended within it.
+func repeat(ctx context.Context, how time.Duration, call func(context.Context) error, n *atomic.Int64) error {
+	end := time.Now().Add(how)
 	g, ctx := errgroup.WithContext(ctx)
 	for range clients {
 		g.Go(func() error {
-			for now := time.Now(); now.Before(end); now = time.Now() {
+			for time.Now().Before(end) {
 				if err := call(ctx); err != nil {
 					return err
 				}
-				if now.After(start) {
-					counted.Add(1)
+				if n != nil && time.Now().Before(end) {
+					n.Add(1)
 				}
 			}
 			return nil
 		})
 	}
-	err := g.Wait()
-	return float64(counted.Load()) / part.Seconds(), err
+	return g.Wait()
 }
