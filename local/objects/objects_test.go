@@ -12,8 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/bloom-runtime/bloom/shared/blob"
 )
@@ -243,23 +246,49 @@ func TestPublicOverTheNetwork(t *testing.T) {
 	}
 }
 
+// Beside the usual figures: the processor time of an operation, the kernel's included. The clients share syncs, as functions do.
 func BenchmarkObjects(b *testing.B) {
 	_, bkt := open(b, b.TempDir())
 	body := bytes.Repeat([]byte("x"), 1024)
-	i := 0
-	b.Run("put", func(b *testing.B) {
-		for b.Loop() {
-			i++
-			if err := bkt.Put(b.Context(), fmt.Sprintf("artifacts/%d/1-abc", i), body, "text/plain"); err != nil {
-				b.Fatal(err)
+	for _, clients := range []int{1, 8} {
+		var puts, gets atomic.Int64
+		key := func(n int64) string { return fmt.Sprintf("artifacts/%d-%d/1-abc", clients, n) }
+		b.Run(fmt.Sprintf("put/%d", clients), func(b *testing.B) {
+			inParallel(b, clients, func() error { return bkt.Put(b.Context(), key(puts.Add(1)), body, "text/plain") })
+		})
+		b.Run(fmt.Sprintf("get/%d", clients), func(b *testing.B) {
+			inParallel(b, clients, func() error {
+				_, err := bkt.Get(b.Context(), key(1+gets.Add(1)%puts.Load()), 4096)
+				return err
+			})
+		})
+	}
+}
+
+func inParallel(b *testing.B, clients int, call func() error) {
+	b.ReportAllocs()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var wg sync.WaitGroup
+	before := processorTime(b)
+	for range clients {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := call(); err != nil {
+					b.Error(err)
+					return
+				}
 			}
-		}
-	})
-	b.Run("get", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := bkt.Get(b.Context(), fmt.Sprintf("artifacts/%d/1-abc", 1+i/2), 4096); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/1e3/float64(b.N), "cpu-µs/op")
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
