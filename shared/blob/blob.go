@@ -54,12 +54,15 @@ func Open(c Config) (*Bucket, error) {
 	if c.Name == "" {
 		return nil, errors.New("blob: the bucket's name is empty")
 	}
-	client := s3.NewFromConfig(c.AWS, options(c.AWS.BaseEndpoint))
-	public := client
+	public := c.AWS.BaseEndpoint
 	if c.PublicEndpoint != "" {
-		public = s3.NewFromConfig(c.AWS, options(aws.String(c.PublicEndpoint)))
+		public = &c.PublicEndpoint
 	}
-	return &Bucket{name: c.Name, client: client, presign: s3.NewPresignClient(public)}, nil
+	return &Bucket{
+		name:    c.Name,
+		client:  s3.NewFromConfig(c.AWS, options(c.AWS.BaseEndpoint), forServer(c.Name)),
+		presign: s3.NewPresignClient(s3.NewFromConfig(c.AWS, options(public))),
+	}, nil
 }
 
 func options(endpoint *string) func(*s3.Options) {

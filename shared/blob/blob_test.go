@@ -81,6 +81,34 @@ func TestRetriesAreBounded(t *testing.T) {
 	}
 }
 
+// A server other than AWS finds bucket and key in the path, escaped once, below whatever path it has itself.
+func TestPathOfAServer(t *testing.T) {
+	t.Parallel()
+	var got atomic.Value
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Method + " " + r.RequestURI) }))
+	t.Cleanup(srv.Close)
+	for base, prefix := range map[string]string{srv.URL: "", srv.URL + "/": "", srv.URL + "/s3/v1": "/s3/v1", srv.URL + "/s3/v1/": "/s3/v1"} {
+		b, err := Open(Config{Name: "the-bucket", AWS: awsconf.Build("us-east-1", base, "key", "secret", "", nil)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const key, escaped = "artifacts/ї +%2F/1", "/the-bucket/artifacts/%D1%97%20%2B%252F/1"
+		for _, tt := range []struct {
+			want string
+			call func() error
+		}{
+			{"PUT " + prefix + escaped + "?x-id=PutObject", func() error { return b.Put(t.Context(), key, []byte("v"), "text/plain") }},
+			{"GET " + prefix + escaped + "?x-id=GetObject", func() error { _, err := b.Get(t.Context(), key, 10); return err }},
+			{"DELETE " + prefix + escaped + "?x-id=DeleteObject", func() error { return b.Delete(t.Context(), key) }},
+			{"HEAD " + prefix + "/the-bucket", func() error { return b.Ensure(t.Context()) }},
+		} {
+			if err := tt.call(); err != nil || got.Load() != tt.want {
+				t.Errorf("got %s, %v; want %s", got.Load(), err, tt.want)
+			}
+		}
+	}
+}
+
 // An answer that is cut short is an error, never a shorter object.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
