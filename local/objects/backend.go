@@ -27,7 +27,8 @@ import (
 type storage struct {
 	backend.BackendUnsupported
 	store *store.Store
-	files string // folder of the large objects' bytes
+	known sync.Map // names of buckets that were seen: none is ever removed
+	files string   // folder of the large objects' bytes
 	write chan *change
 	end   chan struct{}
 	work  sync.WaitGroup
@@ -113,6 +114,18 @@ func (s *storage) bucket(name string) (bucketRecord, error) {
 		return r, s3err.GetBucketErr(s3err.ErrNoSuchBucket, name)
 	}
 	return r, json.Unmarshal(b, &r)
+}
+
+// has says whether there is such a bucket.
+func (s *storage) has(bucket string) error {
+	if _, ok := s.known.Load(bucket); ok {
+		return nil
+	}
+	_, err := s.bucket(bucket)
+	if err == nil {
+		s.known.Store(bucket, nil)
+	}
+	return err
 }
 
 // CreateBucket makes a bucket whose only owner is the root account.

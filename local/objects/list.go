@@ -21,7 +21,7 @@ type page struct {
 
 // list walks the keys after marker in order. Keys that share what follows prefix up to the delimiter are one entry.
 func (s *storage) list(bucket, prefix, delimiter, marker string, limit int32) (p page, err error) {
-	if _, err := s.bucket(bucket); err != nil {
+	if err := s.has(bucket); err != nil {
 		return p, err
 	}
 	view := s.store.View()

@@ -71,7 +71,7 @@ func (s *storage) PutObject(ctx context.Context, in s3response.PutObjectInput) (
 		return out, s3err.GetAPIError(s3err.ErrNotImplemented)
 	}
 	bucket, key := ptr.ToString(in.Bucket), ptr.ToString(in.Key)
-	if _, err := s.bucket(bucket); err != nil {
+	if err := s.has(bucket); err != nil {
 		return out, err
 	}
 	o, body, err := s.receive(in)
@@ -154,7 +154,7 @@ func (s *storage) load(bucket, key string) (object, []byte, error) {
 		return object{}, nil, err
 	}
 	if !ok {
-		if _, err := s.bucket(bucket); err != nil {
+		if err := s.has(bucket); err != nil {
 			return object{}, nil, err
 		}
 		return object{}, nil, s3err.GetAPIError(s3err.ErrNoSuchKey)
@@ -266,7 +266,7 @@ func (s *storage) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (o
 		return nil, s3err.GetAPIError(s3err.ErrNotImplemented)
 	}
 	bucket, key := ptr.ToString(in.Bucket), ptr.ToString(in.Key)
-	if _, err := s.bucket(bucket); err != nil {
+	if err := s.has(bucket); err != nil {
 		return nil, err
 	}
 	var removed string
