@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/ptr"
 	"github.com/google/uuid"
 	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/s3api/middlewares"
@@ -33,6 +34,7 @@ func (s *storage) receive(in s3response.PutObjectInput) (object, []byte, error) 
 		return o, nil, err
 	}
 	var start bytes.Buffer
+	start.Grow(int(min(max(ptr.ToInt64(in.ContentLength), 0), inline+1)) + bytes.MinRead)
 	if o.Size, err = start.ReadFrom(io.LimitReader(body, inline+1)); err != nil {
 		return o, nil, err
 	}
