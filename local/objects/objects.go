@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/auth"
@@ -166,9 +167,13 @@ func callOnce(ctx context.Context, socket string) error {
 	return nil
 }
 
-// Config reaches the server from this process, with the root credentials and without a socket.
+// Config reaches the server from this process, without a socket and without signatures. The root credentials in it sign
+// presigned links.
 func (s *Server) Config() aws.Config {
-	return awsconf.Build(awsconf.DefaultRegion, endpoint, s.credentials.AccessKey, s.credentials.SecretKey, "", &client{s.handler})
+	way := &direct{storage: s.storage, gateway: &client{s.handler}, signer: v4.NewSigner(), credentials: s.credentials}
+	cfg := awsconf.Build(awsconf.DefaultRegion, endpoint, s.credentials.AccessKey, s.credentials.SecretKey, "", way)
+	cfg.APIOptions = append(cfg.APIOptions, unsigned)
+	return cfg
 }
 
 // Close stops the server. Calls at work are finished first by whoever made them; Close twice is no error.

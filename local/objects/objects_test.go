@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sys/unix"
 
 	"github.com/bloom-runtime/bloom/shared/blob"
@@ -53,53 +54,55 @@ func openBucket(t testing.TB, s *Server, public string) *blob.Bucket {
 }
 
 func TestPutGetDelete(t *testing.T) {
-	_, b := open(t, t.TempDir())
-	ctx := t.Context()
-	for _, size := range []int{0, 1, 1024, 300_000, 5 << 20} {
-		key := fmt.Sprintf("artifacts/0192-task/%d-ключ +%%.json", size)
-		body := bytes.Repeat([]byte("пи"), size/4+1)[:size]
-		for range 2 {
-			if err := b.Put(ctx, key, body, "application/json"); err != nil {
-				t.Fatal(err)
+	bothWays(t, func(t *testing.T, _ aws.Config, b *blob.Bucket) {
+		ctx := t.Context()
+		for _, size := range []int{0, 1, 1024, 300_000, 5 << 20} {
+			key := fmt.Sprintf("artifacts/0192-task/%d-ключ +%%.json", size)
+			body := bytes.Repeat([]byte("пи"), size/4+1)[:size]
+			for range 2 {
+				if err := b.Put(ctx, key, body, "application/json"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := b.Get(ctx, key, int64(size))
+			if err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%d bytes: got %d, %v", size, len(got), err)
+			}
+			if size > 0 {
+				if _, err := b.Get(ctx, key, int64(size-1)); !errors.Is(err, blob.ErrTooLarge) {
+					t.Errorf("over the limit: got %v", err)
+				}
+			}
+			for range 2 {
+				if err := b.Delete(ctx, key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := b.Get(ctx, key, 1); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("deleted: got %v", err)
 			}
 		}
-		got, err := b.Get(ctx, key, int64(size))
-		if err != nil || !bytes.Equal(got, body) {
-			t.Fatalf("%d bytes: got %d, %v", size, len(got), err)
-		}
-		if size > 0 {
-			if _, err := b.Get(ctx, key, int64(size-1)); !errors.Is(err, blob.ErrTooLarge) {
-				t.Errorf("over the limit: got %v", err)
-			}
-		}
-		for range 2 {
-			if err := b.Delete(ctx, key); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := b.Get(ctx, key, 1); !errors.Is(err, blob.ErrNotFound) {
-			t.Errorf("deleted: got %v", err)
-		}
-	}
+	})
 }
 
 func TestConcurrentPuts(t *testing.T) {
-	_, b := open(t, t.TempDir())
-	var wg sync.WaitGroup
-	for i := range 16 {
-		wg.Go(func() {
-			key, body := fmt.Sprintf("artifacts/%d/1-x", i%4), []byte(strings.Repeat(fmt.Sprint(i%4), 2000))
-			for range 4 {
-				if err := b.Put(t.Context(), key, body, "text/plain"); err != nil {
-					t.Error(err)
+	bothWays(t, func(t *testing.T, _ aws.Config, b *blob.Bucket) {
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				key, body := fmt.Sprintf("artifacts/%d/1-x", i%4), []byte(strings.Repeat(fmt.Sprint(i%4), 2000))
+				for range 4 {
+					if err := b.Put(t.Context(), key, body, "text/plain"); err != nil {
+						t.Error(err)
+					}
+					if got, err := b.Get(t.Context(), key, 1<<20); err != nil || !bytes.Equal(got, body) {
+						t.Errorf("%s: got %d bytes, %v", key, len(got), err)
+					}
 				}
-				if got, err := b.Get(t.Context(), key, 1<<20); err != nil || !bytes.Equal(got, body) {
-					t.Errorf("%s: got %d bytes, %v", key, len(got), err)
-				}
-			}
-		})
-	}
-	wg.Wait()
+			})
+		}
+		wg.Wait()
+	})
 }
 
 func TestReopenKeepsObjectsAndCredentials(t *testing.T) {

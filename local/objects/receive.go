@@ -15,6 +15,7 @@ import (
 	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3api/utils"
+	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 
 	"github.com/bloom-runtime/bloom/local/datadir"
@@ -42,6 +43,10 @@ func (s *storage) receive(in s3response.PutObjectInput) (object, []byte, error) 
 		if err := s.spill(&o, &start, body); err != nil {
 			return o, nil, err
 		}
+	}
+	if in.ContentLength != nil && *in.ContentLength != o.Size {
+		s.remove(o.File)
+		return o, nil, s3err.GetAPIError(s3err.ErrIncompleteBody)
 	}
 	o.ETag, o.Sum = backend.GenerateEtag(digest), sum()
 	if o.File != "" {

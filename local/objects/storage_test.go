@@ -24,8 +24,8 @@ import (
 	"github.com/bloom-runtime/bloom/shared/blob"
 )
 
-func rawClient(s *Server) *s3.Client {
-	return s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+func rawClient(cfg aws.Config) *s3.Client {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
 func files(t *testing.T, dir string) []string {
@@ -81,161 +81,165 @@ func TestFilesOfLargeObjects(t *testing.T) {
 
 // Readers of an object that is being replaced see one of its versions, whole.
 func TestReplaceWhileReading(t *testing.T) {
-	_, b := open(t, t.TempDir())
-	bodies := [][]byte{bytes.Repeat([]byte("a"), inline+1), bytes.Repeat([]byte("b"), 3*inline), []byte("c")}
-	if err := b.Put(t.Context(), "k", bodies[0], "text/plain"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				got, err := b.Get(t.Context(), "k", 1<<20)
-				if err != nil || !slices.ContainsFunc(bodies, func(b []byte) bool { return bytes.Equal(b, got) }) {
-					t.Errorf("got %d bytes, %v", len(got), err)
-					return
-				}
-			}
-		})
-	}
-	for n := range 40 {
-		if err := b.Put(t.Context(), "k", bodies[n%3], "text/plain"); err != nil {
-			t.Error(err)
+	bothWays(t, func(t *testing.T, _ aws.Config, b *blob.Bucket) {
+		bodies := [][]byte{bytes.Repeat([]byte("a"), inline+1), bytes.Repeat([]byte("b"), 3*inline), []byte("c")}
+		if err := b.Put(t.Context(), "k", bodies[0], "text/plain"); err != nil {
+			t.Fatal(err)
 		}
-	}
-	cancel()
-	wg.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					got, err := b.Get(t.Context(), "k", 1<<20)
+					if err != nil || !slices.ContainsFunc(bodies, func(b []byte) bool { return bytes.Equal(b, got) }) {
+						t.Errorf("got %d bytes, %v", len(got), err)
+						return
+					}
+				}
+			})
+		}
+		for n := range 40 {
+			if err := b.Put(t.Context(), "k", bodies[n%3], "text/plain"); err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+		wg.Wait()
+	})
 }
 
 func TestConditionalPuts(t *testing.T) {
-	s, _ := open(t, t.TempDir())
-	c := rawClient(s)
-	put := func(change func(*s3.PutObjectInput)) (*s3.PutObjectOutput, error) {
-		in := &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("body")}
-		change(in)
-		return c.PutObject(t.Context(), in)
-	}
-	var won atomic.Int32
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			if _, err := put(func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }); err == nil {
-				won.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if won.Load() != 1 {
-		t.Errorf("%d of 8 created the object", won.Load())
-	}
-	out, err := put(func(*s3.PutObjectInput) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := put(func(in *s3.PutObjectInput) { in.IfMatch = out.ETag }); err != nil {
-		t.Errorf("the right ETag: %v", err)
-	}
-	for name, tt := range map[string]struct {
-		change func(*s3.PutObjectInput)
-		code   string
-	}{
-		"another ETag":   {func(in *s3.PutObjectInput) { in.IfMatch = aws.String(`"0123"`) }, "PreconditionFailed"},
-		"wrong checksum": {func(in *s3.PutObjectInput) { in.ChecksumSHA256 = aws.String(strings.Repeat("A", 43) + "=") }, "BadDigest"},
-		"no bucket":      {func(in *s3.PutObjectInput) { in.Bucket = aws.String("no-such-bucket") }, "NoSuchBucket"},
-		"tags":           {func(in *s3.PutObjectInput) { in.Tagging = aws.String("a=b") }, "NotImplemented"},
-	} {
-		var api smithy.APIError
-		if _, err := put(tt.change); !errors.As(err, &api) || api.ErrorCode() != tt.code {
-			t.Errorf("%s: got %v, want %s", name, err, tt.code)
+	bothWays(t, func(t *testing.T, cfg aws.Config, _ *blob.Bucket) {
+		c := rawClient(cfg)
+		put := func(change func(*s3.PutObjectInput)) (*s3.PutObjectOutput, error) {
+			in := &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("body")}
+			change(in)
+			return c.PutObject(t.Context(), in)
 		}
-	}
-	if _, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String("m")}); err == nil {
-		t.Error("a multipart upload began")
-	}
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if _, err := put(func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }); err == nil {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d of 8 created the object", won.Load())
+		}
+		out, err := put(func(*s3.PutObjectInput) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := put(func(in *s3.PutObjectInput) { in.IfMatch = out.ETag }); err != nil {
+			t.Errorf("the right ETag: %v", err)
+		}
+		for name, tt := range map[string]struct {
+			change func(*s3.PutObjectInput)
+			code   string
+		}{
+			"another ETag":   {func(in *s3.PutObjectInput) { in.IfMatch = aws.String(`"0123"`) }, "PreconditionFailed"},
+			"wrong checksum": {func(in *s3.PutObjectInput) { in.ChecksumSHA256 = aws.String(strings.Repeat("A", 43) + "=") }, "BadDigest"},
+			"no bucket":      {func(in *s3.PutObjectInput) { in.Bucket = aws.String("no-such-bucket") }, "NoSuchBucket"},
+			"tags":           {func(in *s3.PutObjectInput) { in.Tagging = aws.String("a=b") }, "NotImplemented"},
+		} {
+			var api smithy.APIError
+			if _, err := put(tt.change); !errors.As(err, &api) || api.ErrorCode() != tt.code {
+				t.Errorf("%s: got %v, want %s", name, err, tt.code)
+			}
+		}
+		if _, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String("m")}); err == nil {
+			t.Error("a multipart upload began")
+		}
+	})
 }
 
 func TestHeadAndMetadata(t *testing.T) {
-	s, _ := open(t, t.TempDir())
-	c := rawClient(s)
-	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("body"), ContentType: aws.String("text/x"),
-		CacheControl: aws.String("no-store"), ContentDisposition: aws.String("inline"), Metadata: map[string]string{"a": "b"},
-		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	bothWays(t, func(t *testing.T, cfg aws.Config, _ *blob.Bucket) {
+		c := rawClient(cfg)
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("body"), ContentType: aws.String("text/x"),
+			CacheControl: aws.String("no-store"), ContentDisposition: aws.String("inline"), Metadata: map[string]string{"a": "b"},
+			ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled})
+		if err != nil || *h.ContentLength != 4 || *h.ContentType != "text/x" || *h.CacheControl != "no-store" || *h.ContentDisposition != "inline" ||
+			h.Metadata["a"] != "b" || *h.ETag != `"841a2d689ad86bd1611447453c22c6fc"` || h.LastModified.IsZero() || h.ChecksumSHA256 == nil {
+			t.Errorf("got %s %v %v %v %v, %v", *h.ETag, h.Metadata, *h.ContentType, *h.CacheControl, *h.ContentDisposition, err)
+		}
+		_, err = c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: h.ETag})
+		var api smithy.APIError
+		if !errors.As(err, &api) || api.ErrorCode() != "NotModified" {
+			t.Errorf("not modified: got %v", err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled})
-	if err != nil || *h.ContentLength != 4 || *h.ContentType != "text/x" || *h.CacheControl != "no-store" || *h.ContentDisposition != "inline" ||
-		h.Metadata["a"] != "b" || *h.ETag != `"841a2d689ad86bd1611447453c22c6fc"` || h.LastModified.IsZero() || h.ChecksumSHA256 == nil {
-		t.Errorf("got %s %v %v %v %v, %v", *h.ETag, h.Metadata, *h.ContentType, *h.CacheControl, *h.ContentDisposition, err)
-	}
-	_, err = c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: h.ETag})
-	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() != "NotModified" {
-		t.Errorf("not modified: got %v", err)
-	}
 }
 
 func TestList(t *testing.T) {
-	s, b := open(t, t.TempDir())
-	c := rawClient(s)
-	keys := []string{"a", "a/1", "a/2/x", "a/2/y", "a/3", "b/1", "c", "ї"}
-	for _, k := range keys {
-		if err := b.Put(t.Context(), k, []byte("v"), "text/plain"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, tt := range []struct {
-		prefix, delimiter, after string
-		want                     []string
-	}{
-		{"", "", "", keys},
-		{"", "/", "", []string{"a", "a/", "b/", "c", "ї"}},
-		{"a/", "/", "", []string{"a/1", "a/2/", "a/3"}},
-		{"a/2/", "", "", []string{"a/2/x", "a/2/y"}},
-		{"", "", "a/2/x", []string{"a/2/y", "a/3", "b/1", "c", "ї"}},
-		{"nope", "", "", nil},
-	} {
-		for _, limit := range []int32{1, 2, 1000} {
-			var got []string
-			pages := s3.NewListObjectsV2Paginator(c, &s3.ListObjectsV2Input{
-				Bucket: aws.String(bucket), Prefix: &tt.prefix, Delimiter: &tt.delimiter, StartAfter: &tt.after, MaxKeys: &limit,
-			})
-			for pages.HasMorePages() {
-				out, err := pages.NextPage(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				var page []string
-				for _, o := range out.Contents {
-					page = append(page, *o.Key)
-				}
-				for _, p := range out.CommonPrefixes {
-					page = append(page, *p.Prefix)
-				}
-				if len(page) > int(limit) {
-					t.Errorf("a page of %d", len(page))
-				}
-				slices.Sort(page)
-				got = append(got, page...)
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("%+v by %d: got %v", tt, limit, got)
+	bothWays(t, func(t *testing.T, cfg aws.Config, b *blob.Bucket) {
+		c := rawClient(cfg)
+		keys := []string{"a", "a/1", "a/2/x", "a/2/y", "a/3", "b/1", "c", "ї"}
+		for _, k := range keys {
+			if err := b.Put(t.Context(), k, []byte("v"), "text/plain"); err != nil {
+				t.Fatal(err)
 			}
 		}
-	}
-	old, err := c.ListObjects(t.Context(), &s3.ListObjectsInput{Bucket: aws.String(bucket), MaxKeys: aws.Int32(3)})
-	if err != nil || len(old.Contents) != 3 || !*old.IsTruncated {
-		t.Errorf("ListObjects: %+v, %v", old, err)
-	}
-	gone, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucket), Delete: &types.Delete{
-		Objects: []types.ObjectIdentifier{{Key: aws.String("a")}, {Key: aws.String("never there")}},
-	}})
-	if err != nil || len(gone.Deleted) != 2 || len(gone.Errors) != 0 {
-		t.Errorf("DeleteObjects: %+v, %v", gone, err)
-	}
+		for _, tt := range []struct {
+			prefix, delimiter, after string
+			want                     []string
+		}{
+			{"", "", "", keys},
+			{"", "/", "", []string{"a", "a/", "b/", "c", "ї"}},
+			{"a/", "/", "", []string{"a/1", "a/2/", "a/3"}},
+			{"a/2/", "", "", []string{"a/2/x", "a/2/y"}},
+			{"", "", "a/2/x", []string{"a/2/y", "a/3", "b/1", "c", "ї"}},
+			{"nope", "", "", nil},
+		} {
+			for _, limit := range []int32{1, 2, 1000} {
+				var got []string
+				pages := s3.NewListObjectsV2Paginator(c, &s3.ListObjectsV2Input{
+					Bucket: aws.String(bucket), Prefix: &tt.prefix, Delimiter: &tt.delimiter, StartAfter: &tt.after, MaxKeys: &limit,
+				})
+				for pages.HasMorePages() {
+					out, err := pages.NextPage(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					var page []string
+					for _, o := range out.Contents {
+						page = append(page, *o.Key)
+					}
+					for _, p := range out.CommonPrefixes {
+						page = append(page, *p.Prefix)
+					}
+					if len(page) > int(limit) {
+						t.Errorf("a page of %d", len(page))
+					}
+					slices.Sort(page)
+					got = append(got, page...)
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("%+v by %d: got %v", tt, limit, got)
+				}
+			}
+		}
+		old, err := c.ListObjects(t.Context(), &s3.ListObjectsInput{Bucket: aws.String(bucket), MaxKeys: aws.Int32(3)})
+		if err != nil || len(old.Contents) != 3 || !*old.IsTruncated {
+			t.Errorf("ListObjects: %+v, %v", old, err)
+		}
+		gone, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucket), Delete: &types.Delete{
+			Objects: []types.ObjectIdentifier{{Key: aws.String("a")}, {Key: aws.String("never there")}},
+		}})
+		if err != nil || len(gone.Deleted) != 2 || len(gone.Errors) != 0 {
+			t.Errorf("DeleteObjects: %+v, %v", gone, err)
+		}
+	})
 }
 
 // asWriter in the environment has this test's binary put objects into the folder it names until it is killed.
@@ -331,7 +335,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	large := 0
-	pages := s3.NewListObjectsV2Paginator(rawClient(s), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	pages := s3.NewListObjectsV2Paginator(rawClient(s.Config()), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(t.Context())
 		if err != nil {
