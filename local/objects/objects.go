@@ -1,5 +1,6 @@
 // Package objects is the S3 server of one machine: versitygw's protocol in this process, called without a socket, over a
-// storage of our own.
+// storage of our own. The plain calls of the program itself go to the storage past versitygw; presigned links and all other
+// calls have their signature checked.
 //
 // A Put is atomic and durable: readers see the old object or the new one whenever the process dies, and the answer comes
 // after the fsync. It knows buckets, objects (put, get, head, delete, conditions, ranges, checksums) and lists of them, and
@@ -31,7 +32,8 @@ import (
 )
 
 const (
-	// maxRequests bounds the calls at work at once; more are answered SlowDown, which the SDK tries again.
+	// maxRequests bounds the calls that versitygw has at work at once; more are answered SlowDown, which the SDK tries again. It
+	// also bounds the writes that wait for the storage's writer; who finds no room waits as long as its context allows.
 	maxRequests = 1024
 	// startTimeout bounds how long Open waits for the server.
 	startTimeout = 10 * time.Second
