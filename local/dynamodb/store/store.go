@@ -89,8 +89,8 @@ func (s *Store) pebbleOptions(lock *pebble.Lock, memory int64) *pebble.Options {
 		FS:                    s.fs,
 		CacheSize:             memory, // pebble takes the memtables off it
 		MemTableSize:          uint64(memory / 4),
-		L0CompactionThreshold: 4,
-		L0StopWritesThreshold: 24,
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 32,
 		MaxOpenFiles:          500,
 		FormatMajorVersion:    pebble.FormatNewest,
 		Lock:                  lock,
