@@ -32,6 +32,7 @@ func (w *writer) apply(c *change) {
 		w.encodeRecord(st, c, before.stored, stored)
 		w.key = recordKey(w.key[:0], st.ID, w.nextSequence())
 		w.batch.Set(w.key, w.record)
+		w.records[st.ID]++
 	}
 	w.items.put(string(c.key), state{item: c.new, stored: stored})
 }

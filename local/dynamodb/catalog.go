@@ -73,6 +73,7 @@ func (c *catalog) putStream(b *store.Batch, st *stream) error {
 		return err
 	}
 	b.Set(metaKey('s', st.ID), text)
+	st.text = string(text)
 	c.streams[st.ID] = st
 	return nil
 }
@@ -101,7 +102,7 @@ func loadCatalog(v *store.View) (*catalog, error) {
 		c.lastID = binary.BigEndian.Uint32(id)
 	}
 	err = eachMeta(v, 's', func(text []byte) error {
-		st := &stream{}
+		st := &stream{text: string(text)}
 		if err := json.Unmarshal(text, st); err != nil {
 			return err
 		}

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/bloom-runtime/bloom/local/dynamodb/store"
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
 	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
 )
@@ -49,24 +50,29 @@ func (s *Server) readRecords(it iterator, limit int) ([]byte, error) {
 	if now-it.issued > iteratorLives {
 		return nil, errExpiredIterator
 	}
-	// The view is taken before the stream's definition: what was trimmed by then
-	// is known to be.
 	view := s.store.View()
 	defer view.Release()
-	st := s.catalog.Load().streams[it.stream]
-	if st == nil {
-		return nil, errNoStream
+	st, err := s.streamAt(view, it.stream)
+	if err != nil {
+		return nil, err
+	}
+	if it.next <= st.TrimmedTo {
+		return nil, errTrimmed
 	}
 	sh, ok := st.shardNumber(it.shard)
 	if !ok {
 		return nil, errNoStream
 	}
-	if it.next <= st.TrimmedTo {
-		return nil, errTrimmed
+	records, err := view.Iter(recordKey(nil, st.ID, min(it.next, sh.limit())), recordKey(nil, st.ID, sh.limit()))
+	if err != nil {
+		return nil, internal(err)
 	}
 	scratch := recordsPool.Get().(*[]byte)
 	defer recordsPool.Put(scratch)
-	buf, next, err := s.appendRecords(wire.Begin((*scratch)[:0]), view, st, sh, it.next, limit)
+	buf, next, err := s.appendRecords(wire.Begin((*scratch)[:0]), records, st, sh, it.next, limit)
+	if cerr := records.Close(); err == nil && cerr != nil {
+		err = internal(cerr)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,22 +88,10 @@ func (s *Server) readRecords(it iterator, limit int) ([]byte, error) {
 // large, and of a size that is not known before. maxRecordBytes bounds them.
 var recordsPool = sync.Pool{New: func() any { return new([]byte) }}
 
-func (st *stream) shardNumber(n int64) (shard, bool) {
-	for _, sh := range st.Shards {
-		if sh.Number == n {
-			return sh, true
-		}
-	}
-	return shard{}, false
-}
-
-// appendRecords appends the records from number from on, and returns where the
-// next call begins: behind the shard's end once there is nothing more in it.
-func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh shard, from uint64, limit int) (wire.Object, uint64, error) {
-	it, err := view.Iter(recordKey(nil, st.ID, from), recordKey(nil, st.ID, sh.limit()))
-	if err != nil {
-		return o, 0, internal(err)
-	}
+// appendRecords appends the records of sh that it iterates over, which begin at
+// number from, and returns where the next call begins: behind the shard's end
+// once there is nothing more in it.
+func (s *Server) appendRecords(o wire.Object, it *pebble.Iterator, st *stream, sh shard, from uint64, limit int) (wire.Object, uint64, error) {
 	o.Name("Records")
 	o.Buf = append(o.Buf, '[')
 	next, n, size := from, 0, 0
@@ -107,7 +101,6 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 		seq := binary.BigEndian.Uint64(key[len(key)-8:])
 		r, err := decodeRecord(it.Value())
 		if err != nil {
-			_ = it.Close()
 			return o, 0, internal(err)
 		}
 		if n > 0 {
@@ -115,7 +108,6 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 		}
 		var recordSize int
 		if o.Buf, recordSize, err = r.appendJSON(o.Buf, s.region, st, seq); err != nil {
-			_ = it.Close()
 			return o, 0, internal(err)
 		}
 		size += recordSize
@@ -125,9 +117,6 @@ func (s *Server) appendRecords(o wire.Object, view *store.View, st *stream, sh s
 	o.Buf = append(o.Buf, ']')
 	if !ok && sh.End != 0 {
 		next = sh.End + 1
-	}
-	if err := it.Close(); err != nil {
-		return o, 0, internal(err)
 	}
 	return o, next, nil
 }

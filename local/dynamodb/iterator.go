@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
-	"math"
 	"strings"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/store"
@@ -21,8 +20,9 @@ const (
 )
 
 var (
-	errTrimmed         = failure("TrimmedDataAccessException", "The requested records are older than 24 hours and were trimmed")
-	errExpiredIterator = failure("ExpiredIteratorException", "The shard iterator has expired: it is older than 15 minutes")
+	// The texts are those of the API's model.
+	errTrimmed         = failure("TrimmedDataAccessException", "The data you are trying to access has been trimmed")
+	errExpiredIterator = failure("ExpiredIteratorException", "The provided iterator exceeds the maximum age allowed")
 	errIterator        = invalid("Invalid ShardIterator")
 )
 
@@ -86,12 +86,15 @@ func (s *Server) getShardIterator(_ context.Context, body []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	view := s.store.View()
+	defer view.Release()
+	if st, err = s.streamAt(view, st.ID); err != nil {
+		return nil, err
+	}
 	sh, ok := st.shard(*p.ShardID)
 	if !ok {
 		return nil, failure("ResourceNotFoundException", "Requested resource not found: Shard does not exist")
 	}
-	view := s.store.View()
-	defer view.Release()
 	next, err := st.place(view, sh, *p.ShardIteratorType, p.SequenceNumber)
 	if err != nil {
 		return nil, err
@@ -106,7 +109,7 @@ func (st *stream) place(view *store.View, sh shard, kind string, number *string)
 	case iterateTrimHorizon:
 		return max(sh.Start, st.TrimmedTo+1), nil
 	case iterateLatest:
-		last, err := lastRecord(view, st.ID, sh.limit())
+		last, err := st.lastRecord(view, sh.limit())
 		if err != nil {
 			return 0, internal(err)
 		}
@@ -126,12 +129,4 @@ func (st *stream) place(view *store.View, sh shard, kind string, number *string)
 		return 0, errTrimmed
 	}
 	return seq, nil
-}
-
-// limit is the first sequence number behind the shard.
-func (s shard) limit() uint64 {
-	if s.End == 0 {
-		return math.MaxUint64
-	}
-	return s.End + 1
 }

@@ -7,6 +7,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,8 @@ type Options struct {
 	OnFatal func(error)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+
+	maxShard int // what tests make smaller; 0: the constant of the same name
 }
 
 // Server is an open database. Its methods may be called from any goroutine.
@@ -38,6 +41,8 @@ type Server struct {
 	exprs   *expr.Cache
 	writes  chan *write
 	gaps    gaps
+	// maxShard is how many records a shard takes before it is closed.
+	maxShard int
 
 	gate   sync.RWMutex // held for reading by every request
 	closed bool
@@ -67,6 +72,7 @@ func Open(dir string, opts Options) (*Server, error) {
 		writes: make(chan *write, queueLength),
 		stop:   make(chan struct{}),
 	}
+	s.maxShard = cmp.Or(opts.maxShard, maxShard)
 	if s.region == "" {
 		s.region = "us-east-1"
 	}
@@ -95,7 +101,10 @@ func (s *Server) newWriter() (*writer, error) {
 		return nil, err
 	}
 	s.catalog.Store(c)
-	return &writer{server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{}, seq: seq}, nil
+	return &writer{
+		server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{}, seq: seq,
+		records: map[uint32]int{},
+	}, nil
 }
 
 // Close ends the server: requests under way are answered, later ones refused.

@@ -25,26 +25,12 @@ type stream struct {
 	TrimmedTo uint64
 	// Ended is when the stream was switched off, Unix ms; 0: it is on.
 	Ended int64
-}
 
-// shard is a stretch of a stream: the records from sequence number Start on, up
-// to End, which is 0 while the shard is open.
-type shard struct {
-	Number     int64 // Unix ms of its making; gives the shard its id
-	Start, End uint64
+	text string // the stored form of all this
 }
 
 func (s shard) id() string {
 	return fmt.Sprintf("shardId-%020d-%08x", s.Number, uint32(s.Start^s.Start>>32))
-}
-
-func (st *stream) shard(id string) (shard, bool) {
-	for _, s := range st.Shards {
-		if s.id() == id {
-			return s, true
-		}
-	}
-	return shard{}, false
 }
 
 func (st *stream) arn(region string) string {

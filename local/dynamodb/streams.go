@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
-	"slices"
 )
 
 // Limits of the streams' lists.
@@ -112,18 +111,22 @@ func (s *Server) describeStream(_ context.Context, body []byte) ([]byte, error) 
 		StreamArn             *string
 		Limit                 *int
 		ExclusiveStartShardID string `json:"ExclusiveStartShardId"`
+		ShardFilter           *shardFilter
 	}
 	if err := unmarshal(body, &p); err != nil {
 		return nil, err
 	}
+	var c constraints
 	limit := maxShards
 	if p.Limit != nil {
-		var c constraints
 		limit = *p.Limit
 		c.between(limit, "limit", 1, maxShards)
-		if err := c.err(); err != nil {
-			return nil, err
-		}
+	}
+	if p.ShardFilter != nil {
+		c.enum(p.ShardFilter.Type, "shardFilter.type", childShards)
+	}
+	if err := c.err(); err != nil {
+		return nil, err
 	}
 	st, err := s.findStream(p.StreamArn)
 	if err != nil {
@@ -137,7 +140,7 @@ func (s *Server) describeStream(_ context.Context, body []byte) ([]byte, error) 
 	if st.Ended != 0 {
 		d.StreamStatus = "DISABLED"
 	}
-	shards := st.shardsAfter(p.ExclusiveStartShardID)
+	shards := st.shardsAfter(p.ExclusiveStartShardID, p.ShardFilter)
 	if len(shards) > limit {
 		shards = shards[:limit]
 		d.LastEvaluatedShardID = shards[limit-1].ShardID
@@ -146,22 +149,29 @@ func (s *Server) describeStream(_ context.Context, body []byte) ([]byte, error) 
 	return json.Marshal(map[string]any{"StreamDescription": d})
 }
 
-// shardsAfter describes the shards behind the one named, all for "". Each shard
-// is the parent of the next.
-func (st *stream) shardsAfter(id string) []shardDescription {
+// shardFilter asks for the children of one shard.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_ShardFilter.html
+type shardFilter struct {
+	Type    string
+	ShardID string `json:"ShardId"`
+}
+
+const childShards = "CHILD_SHARDS"
+
+// shardsAfter describes the shards behind the one named, all for "": ids grow, so
+// that one that has gone keeps its place. A parent may have gone, too.
+func (st *stream) shardsAfter(id string, filter *shardFilter) []shardDescription {
 	list := make([]shardDescription, 0, len(st.Shards))
-	parent := ""
 	for _, sh := range st.Shards {
-		d := shardDescription{ShardID: sh.id(), ParentShardID: parent}
+		d := shardDescription{ShardID: sh.id(), ParentShardID: sh.Parent}
+		if d.ShardID <= id || filter != nil && filter.Type == childShards && filter.ShardID != sh.Parent {
+			continue
+		}
 		d.SequenceNumberRange.StartingSequenceNumber = formatSequence(sh.Start)
 		if sh.End != 0 {
 			d.SequenceNumberRange.EndingSequenceNumber = formatSequence(sh.End)
 		}
 		list = append(list, d)
-		parent = sh.id()
-	}
-	if i := slices.IndexFunc(list, func(d shardDescription) bool { return d.ShardID == id }); i >= 0 {
-		list = list[i+1:]
 	}
 	return list
 }

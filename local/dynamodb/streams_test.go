@@ -36,7 +36,7 @@ func newReader(t testing.TB, s *Server, table string) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := *d.StreamDescription.Shards[0].ShardId
+	id := *d.StreamDescription.Shards[len(d.StreamDescription.Shards)-1].ShardId
 	if !strings.HasPrefix(id, "shardId-") || len(id) < 28 {
 		t.Errorf("shard id %q", id)
 	}
@@ -231,7 +231,7 @@ func TestStreamTrimmedAndExpired(t *testing.T) {
 
 	clk.advance(16 * time.Minute)
 	_, err := r.c.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: old})
-	wantError(t, err, "ExpiredIteratorException", "")
+	wantError(t, err, "ExpiredIteratorException", "The provided iterator exceeds the maximum age allowed")
 	_, err = r.c.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: aws.String("nonsense")})
 	wantError(t, err, "ValidationException", "Invalid ShardIterator")
 
@@ -242,19 +242,24 @@ func TestStreamTrimmedAndExpired(t *testing.T) {
 	}
 	held := r.iterator(streamtypes.ShardIteratorTypeAtSequenceNumber, number)
 	clk.advance(2 * time.Minute)
+	first := *r
+	r = newReader(t, s, table) // the young record is in a shard of its own
 	if err := s.trim(ctx); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.c.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: held})
 	wantError(t, err, "TrimmedDataAccessException", "")
-	_, err = r.c.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{StreamArn: &r.arn, ShardId: &r.shard,
+	_, err = r.c.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{StreamArn: &r.arn, ShardId: &first.shard,
 		ShardIteratorType: streamtypes.ShardIteratorTypeAtSequenceNumber, SequenceNumber: number})
-	wantError(t, err, "TrimmedDataAccessException", "")
+	wantError(t, err, "TrimmedDataAccessException", "The data you are trying to access has been trimmed")
 	// The place behind the last record that is gone is a good one.
-	for _, it := range []*string{r.iterator(streamtypes.ShardIteratorTypeTrimHorizon, nil), r.iterator(streamtypes.ShardIteratorTypeAfterSequenceNumber, number)} {
-		if got, _ := r.get(it, 10); !slices.Equal(events(got), []string{"INSERT:young(-->1)"}) {
-			t.Errorf("got %v", events(got))
+	for _, it := range []*string{first.iterator(streamtypes.ShardIteratorTypeTrimHorizon, nil), first.iterator(streamtypes.ShardIteratorTypeAfterSequenceNumber, number)} {
+		if got, next := r.get(it, 10); len(got) != 0 || next != nil {
+			t.Errorf("got %v, next %v", events(got), next)
 		}
+	}
+	if got, _ := r.get(r.iterator(streamtypes.ShardIteratorTypeTrimHorizon, nil), 10); !slices.Equal(events(got), []string{"INSERT:young(-->1)"}) {
+		t.Errorf("got %v", events(got))
 	}
 	// A deleted table's stream is read to its end, then goes.
 	if _, err := c.DeleteTable(ctx, &sdk.DeleteTableInput{TableName: &table}); err != nil {

@@ -155,8 +155,7 @@ func (w *writer) deleteTable(t *table) (func(), error) {
 	if t.stream != nil && t.stream.Ended == 0 {
 		ended := *t.stream
 		ended.Ended = w.now
-		ended.Shards = append([]shard(nil), ended.Shards...)
-		ended.Shards[len(ended.Shards)-1].End = w.nextSequence()
+		ended.Shards = w.closeShard(ended.Shards)
 		if err := next.putStream(w.batch, &ended); err != nil {
 			return nil, err
 		}

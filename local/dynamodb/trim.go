@@ -29,23 +29,26 @@ func (s *Server) trimNowAndThen() {
 	}
 }
 
-// trim removes records that are over 24 hours old, streams that ended as long
-// ago, and tokens that no longer count: each by one range, whatever its length.
+// trim removes records that are over 24 hours old, shards and streams that ended
+// as long ago, and tokens that no longer count: each by one range, whatever its length.
 func (s *Server) trim(ctx context.Context) error {
 	view := s.store.View()
 	defer view.Release()
 	now := s.now().UnixMilli()
-	for id := range s.catalog.Load().streams {
-		last, err := lastRecord(view, id, sequenceAt(now-recordsKept))
+	for id, st := range s.catalog.Load().streams {
+		last, err := st.lastRecord(view, sequenceAt(now-recordsKept))
 		if err != nil {
 			return err
 		}
-		st := s.catalog.Load().streams[id]
-		over := st != nil && st.Ended != 0 && now-st.Ended > recordsKept
-		if last == 0 && !over {
-			continue
+		over := st.Ended != 0 && now-st.Ended > recordsKept
+		switch {
+		case last != 0 || over || st.Shards[0].old(now):
+			err = s.trimStream(ctx, id, last, over)
+		case st.ripe(now):
+			// The stream is idle: any commit rolls its shard.
+			err = s.submit(ctx, &write{exec: func(*writer) (func(), error) { return nil, nil }})
 		}
-		if err := s.trimStream(ctx, id, last, over); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -57,8 +60,8 @@ func (s *Server) trim(ctx context.Context) error {
 func (s *Server) trimStream(ctx context.Context, id uint32, last uint64, over bool) error {
 	steps := []func(*writer, *stream) (func(), error){
 		func(w *writer, st *stream) (func(), error) { return w.markTrimmed(st, last) },
-		func(w *writer, _ *stream) (func(), error) {
-			w.batch.DeleteRange(recordKey(nil, id, 0), recordKey(nil, id, last+1))
+		func(w *writer, st *stream) (func(), error) {
+			w.batch.DeleteRange(recordKey(nil, id, 0), recordKey(nil, id, st.TrimmedTo+1))
 			return nil, nil
 		},
 	}
@@ -83,6 +86,7 @@ func (s *Server) trimStream(ctx context.Context, id uint32, last uint64, over bo
 func (w *writer) forgetStream(st *stream) (func(), error) {
 	next := w.catalog.clone()
 	next.dropStream(w.batch, st)
+	delete(w.records, st.ID)
 	return w.adopt(next), nil
 }
 
@@ -90,6 +94,10 @@ func (w *writer) markTrimmed(st *stream, last uint64) (func(), error) {
 	next := w.catalog.clone()
 	trimmed := *st
 	trimmed.TrimmedTo = max(st.TrimmedTo, last)
+	for trimmed.Shards[0].old(w.now) && len(trimmed.Shards) > 1 {
+		trimmed.TrimmedTo = max(trimmed.TrimmedTo, trimmed.Shards[0].End)
+		trimmed.Shards = trimmed.Shards[1:]
+	}
 	if err := next.putStream(w.batch, &trimmed); err != nil {
 		return nil, err
 	}
@@ -132,10 +140,11 @@ func (s *Server) trimTokens(ctx context.Context, view *store.View, now int64) er
 	}})
 }
 
-// lastRecord returns the greatest sequence number in a stream that is less than
-// before, 0 if there is none.
-func lastRecord(view *store.View, stream uint32, before uint64) (uint64, error) {
-	it, err := view.Iter(recordKey(nil, stream, 0), recordKey(nil, stream, before))
+// lastRecord returns the greatest sequence number in the stream that is less than
+// before and not trimmed, 0 if there is none.
+func (st *stream) lastRecord(view *store.View, before uint64) (uint64, error) {
+	from := min(before, st.TrimmedTo+1)
+	it, err := view.Iter(recordKey(nil, st.ID, from), recordKey(nil, st.ID, before))
 	if err != nil {
 		return 0, err
 	}
@@ -150,8 +159,8 @@ func lastRecord(view *store.View, stream uint32, before uint64) (uint64, error) 
 // lastSequence returns the greatest sequence number ever given.
 func lastSequence(view *store.View, c *catalog) (uint64, error) {
 	var last uint64
-	for id, st := range c.streams {
-		seq, err := lastRecord(view, id, 1<<64-1)
+	for _, st := range c.streams {
+		seq, err := st.lastRecord(view, 1<<64-1)
 		if err != nil {
 			return 0, err
 		}

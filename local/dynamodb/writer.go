@@ -66,6 +66,7 @@ type writer struct {
 	publish []func()          // to call when the batch is durable
 	tokens  map[string]*token // used in this batch: the store does not show them yet
 	seq     uint64            // the last sequence number given
+	records map[uint32]int    // by stream: those in its open shard, since the server was opened
 	now     int64             // Unix ms, as of this commit
 
 	key, keys, image, record []byte // scratch
@@ -127,6 +128,7 @@ func (w *writer) begin() {
 	clear(w.tokens)
 	w.now = w.server.now().UnixMilli()
 	w.items.turn()
+	w.rollShards()
 }
 
 // handle carries out one request within the batch. A request that fails has
