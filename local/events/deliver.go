@@ -23,7 +23,7 @@ func (r *reader) deliver(ctx context.Context, records []record) error {
 		head := parts[0]
 		done, err := r.call(ctx, head, false)
 		if done > 0 {
-			r.places.set(r.shard, place{Sequence: head[done-1].sequence})
+			r.moved(head[done-1].sequence)
 			head, tries, pause = head[done:], 0, firstPause
 		}
 		if len(head) == 0 {
@@ -94,9 +94,9 @@ func (r *reader) call(ctx context.Context, records []record, final bool) (done i
 		done, err = firstFailure(records, a), errFailures
 	}
 	if windows && done == len(records) {
-		r.window.state = emptyState
+		r.window.State = emptyState
 		if len(a.State) > 0 && string(a.State) != "null" {
-			r.window.state = a.State
+			r.window.State = a.State
 		}
 	}
 	return done, err
@@ -151,7 +151,7 @@ func (r *reader) giveUp(ctx context.Context, head []record, tries int, cause err
 	if err := r.store(ctx, head[:n], condition, tries, cause); err != nil {
 		return nil, err
 	}
-	r.places.set(r.shard, place{Sequence: head[n-1].sequence})
+	r.moved(head[n-1].sequence)
 	return head[n:], nil
 }
 

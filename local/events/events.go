@@ -1,8 +1,8 @@
 // Package events drives what starts by itself: schedules, as EventBridge does, and the readers of a table's stream, as
 // Lambda's event source mappings do, both from the template.
 //
-// Partly: a tumbling window's state lives as long as the process; a batch never waits for other shards
-// (ParallelizationFactor is 1); a destination for failed batches is a bucket. Filters know the patterns named at compile.
+// Partly: a batch never waits for other shards (ParallelizationFactor is 1); a destination for failed batches is a bucket.
+// Filters know the patterns named at compile.
 // Not supported: StartingPosition other than TRIM_HORIZON, which would skip records at a crash.
 package events
 

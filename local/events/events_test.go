@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,17 +33,21 @@ type world struct {
 	cfg aws.Config
 	db  *sdk.Client
 	dir string
+	// ahead is how far the server's clock is ahead of the machine's, in ns.
+	ahead *atomic.Int64
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := dynamodb.Open(filepath.Join(t.TempDir(), "table"), dynamodb.Options{})
+	ahead := &atomic.Int64{}
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	server, err := dynamodb.Open(filepath.Join(t.TempDir(), "table"), dynamodb.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	cfg := awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "local", "local", "", server.HTTPClient())
-	w := &world{t: t, cfg: cfg, db: sdk.NewFromConfig(cfg), dir: t.TempDir()}
+	w := &world{t: t, cfg: cfg, db: sdk.NewFromConfig(cfg), dir: t.TempDir(), ahead: ahead}
 	w.createTable()
 	return w
 }

@@ -18,8 +18,14 @@ const saveEvery = time.Second
 type place struct {
 	// Sequence is the number of the last record done; "" = none.
 	Sequence string `json:"sequence,omitempty"`
+	// Window is the tumbling window that was open then; nil = none.
+	Window *window `json:"window,omitempty"`
 	// Done means that the shard has ended and all of it was read.
 	Done bool `json:"done,omitempty"`
+}
+
+func (p place) equal(other place) bool {
+	return p.Sequence == other.Sequence && p.Done == other.Done && p.Window.equal(other.Window)
 }
 
 // places are the places of one event source, in a file. Moves are gathered in memory and saved now and then, and at the end.
@@ -77,7 +83,7 @@ func (p *places) get(shard string) place {
 func (p *places) set(shard string, at place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.file.Shards[shard] != at {
+	if !p.file.Shards[shard].equal(at) {
 		p.file.Shards[shard], p.dirty = at, true
 	}
 }

@@ -47,12 +47,21 @@ func (r *reader) run(ctx context.Context) {
 				sleep(ctx, pollEvery)
 			}
 		case gone(err):
+			r.finish(ctx)
 			return
 		case ctx.Err() == nil:
 			r.log.Error("the stream cannot be read", "error", err)
 			sleep(ctx, pause)
 			pause = min(2*pause, longestPause)
 		}
+	}
+}
+
+// finish delivers what was read of a shard that is no more: nothing comes behind it.
+func (r *reader) finish(ctx context.Context) {
+	r.ended = true
+	if r.deliverRipe(ctx) == nil {
+		_ = r.closeWindow(ctx) // fails only when ctx has ended
 	}
 }
 
@@ -71,7 +80,7 @@ func (r *reader) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if len(r.pending) == 0 && r.read != "" {
-		r.places.set(r.shard, place{Sequence: r.read})
+		r.moved(r.read)
 	}
 	if r.window.over(r.stream.TumblingWindow, time.Now()) || r.ended {
 		if err := r.closeWindow(ctx); err != nil {

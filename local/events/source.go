@@ -95,11 +95,15 @@ func (s *source) look(ctx context.Context, readers *sync.WaitGroup) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sh := range shards {
-		if s.running[sh.id] || s.places.get(sh.id).Done || listed[sh.parent] && !s.places.get(sh.parent).Done {
+		at := s.places.get(sh.id)
+		if s.running[sh.id] || at.Done || s.running[sh.parent] || listed[sh.parent] && !s.places.get(sh.parent).Done {
 			continue
 		}
 		s.running[sh.id] = true
 		r := &reader{source: s, arn: arn, shard: sh.id, log: s.log.With("shard", sh.id)}
+		if at.Window != nil && s.stream.TumblingWindow > 0 {
+			r.window = *at.Window
+		}
 		readers.Go(func() {
 			r.run(ctx)
 			s.mu.Lock()

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -13,8 +14,25 @@ const windowGrace = time.Second
 // until the window's last one.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html
 type window struct {
-	start time.Time // zero: none is open
-	state json.RawMessage
+	Start time.Time       `json:"start"` // zero: none is open
+	State json.RawMessage `json:"state"`
+}
+
+func (w *window) equal(other *window) bool {
+	if w == nil || other == nil {
+		return w == other
+	}
+	return w.Start.Equal(other.Start) && bytes.Equal(w.State, other.State)
+}
+
+// moved keeps that the records up to the one with this number are done, and the
+// window with what the function said of them: both or neither survive a crash.
+func (r *reader) moved(sequence string) {
+	at := place{Sequence: sequence}
+	if !r.window.Start.IsZero() {
+		at.Window = &window{r.window.Start, r.window.State}
+	}
+	r.places.set(r.shard, at)
 }
 
 // emptyState begins every window.
@@ -26,7 +44,7 @@ func sameWindow(a, b record, size time.Duration) bool {
 
 // over says that an open window has ended.
 func (w *window) over(size time.Duration, now time.Time) bool {
-	return !w.start.IsZero() && now.After(w.start.Add(size+windowGrace))
+	return !w.Start.IsZero() && now.After(w.Start.Add(size+windowGrace))
 }
 
 // enterWindow makes the window of the record the open one. One that begins later ends the open one first.
@@ -36,20 +54,20 @@ func (r *reader) enterWindow(ctx context.Context, first record) error {
 		return nil
 	}
 	start := first.created.Truncate(size)
-	if !r.window.start.IsZero() && !start.After(r.window.start) {
+	if !r.window.Start.IsZero() && !start.After(r.window.Start) {
 		return nil
 	}
 	if err := r.closeWindow(ctx); err != nil {
 		return err
 	}
-	r.window = window{start: start, state: emptyState}
+	r.window = window{Start: start, State: emptyState}
 	return nil
 }
 
 // closeWindow calls the function for the window's last time. A call that fails is repeated as often as a batch; then the state
 // is given up.
 func (r *reader) closeWindow(ctx context.Context) error {
-	if r.window.start.IsZero() {
+	if r.window.Start.IsZero() {
 		return nil
 	}
 	pause := firstPause
@@ -69,6 +87,9 @@ func (r *reader) closeWindow(ctx context.Context) error {
 		pause = min(2*pause, longestPause)
 	}
 	r.window = window{}
+	at := r.places.get(r.shard)
+	at.Window = nil
+	r.places.set(r.shard, at)
 	return nil
 }
 
@@ -89,9 +110,9 @@ func (r *reader) appendWindow(dst []byte, final bool) []byte {
 		Window: struct {
 			Start time.Time `json:"start"`
 			End   time.Time `json:"end"`
-		}{r.window.start.UTC(), r.window.start.Add(size).UTC()},
-		State: r.window.state, Shard: r.shard, ARN: r.arn, Final: final,
-		EndsEarly: final && time.Now().Before(r.window.start.Add(size)),
+		}{r.window.Start.UTC(), r.window.Start.Add(size).UTC()},
+		State: r.window.State, Shard: r.shard, ARN: r.arn, Final: final,
+		EndsEarly: final && time.Now().Before(r.window.Start.Add(size)),
 	})
 	if err != nil {
 		panic(err) // the state was valid JSON when it came
