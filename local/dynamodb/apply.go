@@ -5,8 +5,8 @@ import (
 )
 
 // apply writes a change that was evaluated: the item, its entries in indexes,
-// its stream record. A change that leaves the item as it was writes nothing and,
-// as in AWS, makes no record.
+// its expiry, its stream record. A change that leaves the item as it was writes
+// nothing and, as in AWS, makes no record.
 func (w *writer) apply(c *change) {
 	if c.kind == changeCheck || c.old == nil && c.new == nil {
 		return
@@ -28,6 +28,7 @@ func (w *writer) apply(c *change) {
 	for _, ix := range t.Indexes {
 		w.applyIndex(t, ix, c, stored)
 	}
+	w.applyExpiry(t, c)
 	if st := t.stream; st != nil && st.Ended == 0 {
 		w.encodeRecord(st, c, before.stored, stored)
 		w.key = recordKey(w.key[:0], st.ID, w.nextSequence())

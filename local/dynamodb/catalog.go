@@ -58,7 +58,7 @@ func (c *catalog) putTable(b *store.Batch, t *table) error {
 
 // dropTable removes a table with everything in it.
 func (c *catalog) dropTable(b *store.Batch, t *table) {
-	for _, kind := range []byte{kindItem, kindEntry} {
+	for _, kind := range []byte{kindItem, kindEntry, kindExpiry} {
 		prefix := tablePrefix(nil, kind, t.ID)
 		b.DeleteRange(prefix, after(prefix))
 	}
@@ -93,7 +93,7 @@ func loadCatalog(v *store.View) (*catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ok && string(version) != layoutVersion {
+	if ok && string(version) != layoutVersion && string(version) != layoutFirst {
 		return nil, fmt.Errorf("the table data was written by a version of this program that is newer: its layout is %q, not %q", version, layoutVersion)
 	}
 	if id, ok, err := v.Get(nil, keyLastID); err != nil {

@@ -28,6 +28,8 @@ type change struct {
 	args   expr.Args
 	// showOld: ReturnValuesOnConditionCheckFailure is ALL_OLD.
 	showOld bool
+	// expired: the item is deleted since its time has passed.
+	expired bool
 
 	// The outcome. old and new are nil for no item. err refuses the change;
 	// nothing is written then.

@@ -121,7 +121,12 @@ func (s *Server) appendRecords(o wire.Object, it *pebble.Iterator, st *stream, s
 	return o, next, nil
 }
 
-var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventDelta: "MODIFY", eventRemove: "REMOVE"}
+var eventNames = map[byte]string{eventInsert: "INSERT", eventModify: "MODIFY", eventDelta: "MODIFY", eventRemove: "REMOVE", eventExpire: "REMOVE"}
+
+// expiredBy is who deletes expired items. Its members are spelled as in the
+// streams' own API; Lambda's events begin them small.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Identity.html
+const expiredBy = `{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}`
 
 // appendJSON appends a Record. size is its SizeBytes: keys and images.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html
@@ -159,5 +164,9 @@ func (r *record) appendJSON(dst []byte, region string, st *stream, seq uint64) (
 	d.Int("SizeBytes", int64(size))
 	d.String("StreamViewType", st.View)
 	o.Buf = d.End()
+	if r.event == eventExpire {
+		o.Name("userIdentity")
+		o.Buf = append(o.Buf, expiredBy...)
+	}
 	return o.End(), size, nil
 }

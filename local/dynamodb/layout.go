@@ -13,6 +13,7 @@ import (
 //	d table(4) hash range               an item, as value.AppendStored writes it
 //	x table(4) index(2) hash range      an entry of an index, likewise: the index's
 //	  hash range                        key, then the table's
+//	e table(4) seconds(8) hash range    an item's expiry: empty (expiry.go)
 //	s stream(4) sequence(8)             a stream record (streamrecord.go)
 //	t period(4) token                   a ClientRequestToken (tokens.go)
 //	m t table(4)                        a table's definition, JSON
@@ -22,6 +23,7 @@ import (
 const (
 	kindItem   = 'd'
 	kindEntry  = 'x'
+	kindExpiry = 'e'
 	kindRecord = 's'
 	kindToken  = 't'
 	kindMeta   = 'm'
@@ -32,7 +34,11 @@ var (
 	keyLastID  = []byte("mn")
 )
 
-const layoutVersion = "1"
+// Versions of the layout. The first had no expiries (upgrade.go).
+const (
+	layoutVersion = "2"
+	layoutFirst   = "1"
+)
 
 func tablePrefix(dst []byte, kind byte, id uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, kind), id)

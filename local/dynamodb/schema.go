@@ -81,9 +81,10 @@ type table struct {
 	Throughput *throughput
 	Protected  bool // DeletionProtectionEnabled
 	Class      string
-	TTL        string // the attribute, "" when it is off
-	StreamID   uint32 // 0: none
-	Created    int64  // Unix ms
+	TTL        string    // the attribute, "" when it is off
+	Enabling   *enabling `json:",omitempty"` // nil: every item that has the attribute has its expiry
+	StreamID   uint32    // 0: none
+	Created    int64     // Unix ms
 	stream     *stream
 }
 

@@ -29,7 +29,9 @@ type Options struct {
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 
-	maxShard int // what tests make smaller; 0: the constant of the same name
+	// What tests make smaller. 0: as the constants of the same names say.
+	sweepEvery time.Duration
+	maxShard   int
 }
 
 // Server is an open database. Its methods may be called from any goroutine.
@@ -47,7 +49,8 @@ type Server struct {
 	gate   sync.RWMutex // held for reading by every request
 	closed bool
 	stop   chan struct{}
-	work   sync.WaitGroup // writer and trimmer
+	wake   chan struct{}  // there is something to sweep
+	work   sync.WaitGroup // writer, trimmer and sweeper
 }
 
 // parsedExpressions is how many texts of expressions are kept parsed.
@@ -71,6 +74,7 @@ func Open(dir string, opts Options) (*Server, error) {
 		exprs:  expr.NewCache(parsedExpressions),
 		writes: make(chan *write, queueLength),
 		stop:   make(chan struct{}),
+		wake:   make(chan struct{}, 1),
 	}
 	s.maxShard = cmp.Or(opts.maxShard, maxShard)
 	if s.region == "" {
@@ -86,6 +90,7 @@ func Open(dir string, opts Options) (*Server, error) {
 	}
 	s.work.Go(w.run)
 	s.work.Go(s.trimNowAndThen)
+	s.work.Go(func() { s.sweepNowAndThen(cmp.Or(opts.sweepEvery, sweepEvery)) })
 	return s, nil
 }
 
@@ -101,10 +106,11 @@ func (s *Server) newWriter() (*writer, error) {
 		return nil, err
 	}
 	s.catalog.Store(c)
-	return &writer{
+	w := &writer{
 		server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{}, seq: seq,
 		records: map[uint32]int{},
-	}, nil
+	}
+	return w, w.upgrade()
 }
 
 // Close ends the server: requests under way are answered, later ones refused.

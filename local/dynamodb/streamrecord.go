@@ -21,6 +21,7 @@ const (
 	eventModify = 'M'
 	eventDelta  = 'D' // a modification of which old is a delta from new
 	eventRemove = 'R'
+	eventExpire = 'E' // removed by time to live: it has a userIdentity
 )
 
 // record is one change of one item. The items are in their stored form: a reader of
@@ -42,6 +43,8 @@ func (w *writer) encodeRecord(st *stream, c *change, old, now []byte) {
 	switch {
 	case old == nil:
 		event = eventInsert
+	case c.expired:
+		event = eventExpire
 	case now == nil:
 		event = eventRemove
 	case st.View == viewBoth:

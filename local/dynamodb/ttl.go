@@ -40,7 +40,18 @@ func (s *Server) updateTimeToLive(ctx context.Context, body []byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
+	// A small table is done before the answer.
+	if more, err := s.enableSome(ctx, t.ID); more || err != nil {
+		s.wakeSweep()
+	}
 	return json.Marshal(map[string]any{"TimeToLiveSpecification": spec})
+}
+
+func (s *Server) wakeSweep() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it was woken already
+	}
 }
 
 func (w *writer) setTTL(id uint32, attr string, enabled bool) (func(), error) {
@@ -57,12 +68,15 @@ func (w *writer) setTTL(id uint32, attr string, enabled bool) (func(), error) {
 	case !enabled && t.TTL != attr:
 		return nil, invalid("TimeToLive is active on a different AttributeName: current AttributeName is %s", t.TTL)
 	}
-	changed := *t
-	changed.TTL = ""
-	if enabled {
-		changed.TTL = attr
-	}
 	next := w.catalog.clone()
+	changed := *t
+	if enabled {
+		changed.TTL, changed.Enabling = attr, next.enable(w.batch, t)
+	} else {
+		changed.TTL, changed.Enabling = "", nil
+		prefix := tablePrefix(nil, kindExpiry, id)
+		w.batch.DeleteRange(prefix, after(prefix))
+	}
 	if err := next.putTable(w.batch, &changed); err != nil {
 		return nil, err
 	}
@@ -83,6 +97,9 @@ func (s *Server) describeTimeToLive(_ context.Context, body []byte) ([]byte, err
 	if t.TTL != "" {
 		description["TimeToLiveStatus"] = "ENABLED"
 		description["AttributeName"] = t.TTL
+	}
+	if t.Enabling != nil {
+		description["TimeToLiveStatus"] = "ENABLING"
 	}
 	return json.Marshal(map[string]any{"TimeToLiveDescription": description})
 }

@@ -21,8 +21,8 @@ type write struct {
 	changes     []change
 	transaction bool   // all changes or none
 	token       *token // of a transaction, nil for none
-	// exec changes the catalog, alone, in place of changes. publish, if not nil,
-	// is called once the change is durable.
+	// exec is carried out in place of changes: it changes the catalog, or what the
+	// server keeps by itself. publish, if not nil, is called once that is durable.
 	exec func(*writer) (publish func(), err error)
 
 	// The outcome, valid once done is closed.
@@ -191,6 +191,15 @@ func (w *writer) evaluate(r *write) (err error) {
 
 // load returns the item under key, as the changes so far left it.
 func (w *writer) load(key []byte) (state, error) {
+	st, err := w.peek(key)
+	if err == nil {
+		w.items.put(string(key), st)
+	}
+	return st, err
+}
+
+// peek is load for what will most likely not be asked for again.
+func (w *writer) peek(key []byte) (state, error) {
 	if st, ok := w.items.get(key); ok {
 		return st, nil
 	}
@@ -206,6 +215,5 @@ func (w *writer) load(key []byte) (state, error) {
 		}
 		st = state{item: item, stored: stored}
 	}
-	w.items.put(string(key), st)
 	return st, nil
 }
