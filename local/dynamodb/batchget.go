@@ -19,7 +19,7 @@ const (
 // keysParams are the keys wanted from one table.
 type keysParams struct {
 	table      string
-	keys       [][]byte // JSON
+	keys       []string // JSON
 	exprs      exprParams
 	consistent bool
 }
@@ -29,7 +29,7 @@ type batchGetParams struct {
 	consumed string
 }
 
-func readBatchGet(body []byte) (*batchGetParams, error) {
+func readBatchGet(body string) (*batchGetParams, error) {
 	p := &batchGetParams{}
 	d := wire.New(body)
 	err := d.Document(func(name string) error {
@@ -135,7 +135,7 @@ func (s *Server) prepareKeys(c *catalog, k *keysParams) (*keysOf, error) {
 }
 
 // batchGetItem answers what fits into 16 MB; the rest is unprocessed.
-func (s *Server) batchGetItem(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) batchGetItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readBatchGet(body)
 	if err != nil {
 		return nil, err

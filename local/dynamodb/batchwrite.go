@@ -23,7 +23,7 @@ type batchWriteParams struct {
 	metrics  string
 }
 
-func readBatchWrite(body []byte) (*batchWriteParams, error) {
+func readBatchWrite(body string) (*batchWriteParams, error) {
 	p := &batchWriteParams{perTable: map[string]int{}}
 	d := wire.New(body)
 	err := d.Document(func(name string) error {
@@ -94,7 +94,7 @@ func (p *batchWriteParams) validate() error {
 
 // batchWriteItem carries out all of the batch in one commit: nothing is ever
 // left unprocessed.
-func (s *Server) batchWriteItem(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readBatchWrite(body)
 	if err != nil {
 		return nil, err

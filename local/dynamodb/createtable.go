@@ -53,15 +53,15 @@ const (
 )
 
 // unmarshal reads the body of an operation that is not called often.
-func unmarshal(body []byte, into any) error {
-	if err := json.Unmarshal(body, into); err != nil {
+func unmarshal(body string, into any) error {
+	if err := json.Unmarshal([]byte(body), into); err != nil {
 		return &value.Error{Code: value.CodeSerialization, Message: strings.TrimPrefix(err.Error(), "json: ")}
 	}
 	return nil
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
-func (s *Server) createTable(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) createTable(ctx context.Context, body string) ([]byte, error) {
 	var p createParams
 	if err := unmarshal(body, &p); err != nil {
 		return nil, err

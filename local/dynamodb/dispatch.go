@@ -9,7 +9,7 @@ import (
 )
 
 // operation reads a request's body and returns the answer's.
-type operation func(s *Server, ctx context.Context, body []byte) ([]byte, error)
+type operation func(s *Server, ctx context.Context, body string) ([]byte, error)
 
 // Prefixes of X-Amz-Target.
 const (
@@ -42,7 +42,7 @@ var operations = map[string]operation{
 
 // serve answers one request. The error is one of ctx: every other failure is an
 // answer.
-func (s *Server) serve(ctx context.Context, target string, body []byte) (status int, answer []byte, err error) {
+func (s *Server) serve(ctx context.Context, target string, body string) (status int, answer []byte, err error) {
 	if !s.enter() {
 		return errorAnswer(errClosed)
 	}
@@ -64,7 +64,7 @@ func (s *Server) serve(ctx context.Context, target string, body []byte) (status 
 
 // call turns a panic into an error, as net/http does for its handlers: the SDK's
 // in-process client has no net/http around it.
-func (s *Server) call(ctx context.Context, op operation, body []byte) (answer []byte, err error) {
+func (s *Server) call(ctx context.Context, op operation, body string) (answer []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = internal(fmt.Errorf("the server failed on this request: %v", p))

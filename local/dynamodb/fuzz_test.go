@@ -31,7 +31,7 @@ func FuzzServe(f *testing.F) {
 	createMain(f, c)
 	f.Fuzz(func(t *testing.T, op int, body string) {
 		target := targets[uint(op)%uint(len(targets))]
-		status, answer, err := s.serve(context.Background(), target, []byte(body))
+		status, answer, err := s.serve(context.Background(), target, body)
 		if err != nil || status >= http.StatusInternalServerError {
 			t.Errorf("%s %q: %d %s, %v", target, body, status, answer, err)
 		}

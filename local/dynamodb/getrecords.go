@@ -20,7 +20,7 @@ const (
 	maxRecordBytes = 1 << 20
 )
 
-func (s *Server) getRecords(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) getRecords(_ context.Context, body string) ([]byte, error) {
 	var p struct {
 		ShardIterator *string
 		Limit         *int

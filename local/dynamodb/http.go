@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 )
 
 // maxBody is the most bytes a request may have.
@@ -53,23 +54,39 @@ func (s *Server) serveOther(rw http.ResponseWriter, r *http.Request) {
 	http.NotFound(rw, r)
 }
 
-func readBody(r *http.Request) ([]byte, error) {
+// bodies are buffers to read requests into. Those that grew past maxKept are not
+// kept.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxKept = 64 << 10
+
+// readBody returns the request's body. Everything that is read of the request
+// shares its memory, so that it costs one allocation.
+func readBody(r *http.Request) (string, error) {
 	if r.ContentLength > maxBody {
-		return nil, errTooLarge
+		return "", errTooLarge
 	}
 	if r.Body == nil {
-		return nil, nil
+		return "", nil
 	}
-	if r.ContentLength > 0 {
-		body := make([]byte, r.ContentLength)
+	buf, _ := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= maxKept {
+			bodies.Put(buf)
+		}
+	}()
+	buf.Reset()
+	if n := int(r.ContentLength); n > 0 {
+		buf.Grow(n)
+		body := buf.AvailableBuffer()[:n]
 		_, err := io.ReadFull(r.Body, body)
-		return body, err
+		return string(body), err
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if len(body) > maxBody {
-		return nil, errTooLarge
+	_, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	if buf.Len() > maxBody {
+		return "", errTooLarge
 	}
-	return body, err
+	return buf.String(), err
 }
 
 func writeHeader(h http.Header, answer []byte) {

@@ -63,7 +63,7 @@ func parseIterator(s string) (iterator, error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetShardIterator.html
-func (s *Server) getShardIterator(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) getShardIterator(_ context.Context, body string) ([]byte, error) {
 	var p struct {
 		StreamArn         *string
 		ShardID           *string `json:"ShardId"`

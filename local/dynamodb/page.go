@@ -106,8 +106,8 @@ func (pg *page) prefix() []byte {
 }
 
 // startAfter makes the page begin behind an earlier one's LastEvaluatedKey.
-func (pg *page) startAfter(raw []byte) error {
-	if raw == nil {
+func (pg *page) startAfter(raw string) error {
+	if raw == "" {
 		return nil
 	}
 	start, err := value.ParseItem(raw)

@@ -11,7 +11,7 @@ import (
 // in transactions; each uses some of them.
 type itemParams struct {
 	table         *string
-	key, item     []byte // JSON
+	key, item     string // JSON
 	exprs         exprParams
 	returnValues  string
 	returnFailed  string // ReturnValuesOnConditionCheckFailure
@@ -24,7 +24,7 @@ type itemParams struct {
 type exprParams struct {
 	condition, update, projection, keyCondition, filter *string
 	names                                               map[string]string
-	values                                              []byte   // JSON
+	values                                              string   // JSON
 	legacy                                              []string // parameters from before expressions, by name
 }
 
@@ -46,8 +46,8 @@ func (p *exprParams) member(d *wire.Decoder, name string) (ok bool, err error) {
 	case "ExpressionAttributeValues":
 		err = d.RawInto(&p.values)
 	case "Expected", "AttributeUpdates", "AttributesToGet", "KeyConditions", "QueryFilter", "ScanFilter", "ConditionalOperator":
-		var raw []byte
-		if raw, err = d.Raw(); raw != nil {
+		var raw string
+		if raw, err = d.Raw(); raw != "" {
 			p.legacy = append(p.legacy, name)
 		}
 	default:
@@ -87,7 +87,7 @@ func (p *itemParams) member(d *wire.Decoder, name string) error {
 }
 
 // readItemParams reads a whole body.
-func readItemParams(body []byte) (*itemParams, error) {
+func readItemParams(body string) (*itemParams, error) {
 	p := &itemParams{}
 	d := wire.New(body)
 	return p, d.Document(func(name string) error { return p.member(d, name) })
@@ -164,7 +164,7 @@ func (p *exprParams) checkUse(fields []expr.Field, given []expression) error {
 	if p.names != nil && len(given) == 0 {
 		return invalid("ExpressionAttributeNames can only be specified when using expressions")
 	}
-	if p.values == nil {
+	if p.values == "" {
 		return nil
 	}
 	var takes []expr.Field
@@ -178,7 +178,7 @@ func (p *exprParams) checkUse(fields []expr.Field, given []expression) error {
 		takes = append(takes, f)
 	}
 	if len(takes) == 0 {
-		p.values = nil // not a parameter of this operation: ignored as any unknown one
+		p.values = "" // not a parameter of this operation: ignored as any unknown one
 		return nil
 	}
 	return invalid("ExpressionAttributeValues can only be specified when using expressions%s", nullFields(takes))

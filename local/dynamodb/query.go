@@ -23,14 +23,14 @@ type pageParams struct {
 	sel           string
 	consumed      string
 	limit         *int64
-	startKey      []byte // JSON
+	startKey      string // JSON
 	consistent    bool
 	forward       bool
 	segment       *int64
 	totalSegments *int64
 }
 
-func readPageParams(body []byte) (*pageParams, error) {
+func readPageParams(body string) (*pageParams, error) {
 	p := &pageParams{forward: true}
 	d := wire.New(body)
 	return p, d.Document(func(name string) error { return p.member(d, name) })
@@ -67,7 +67,7 @@ func (p *pageParams) member(d *wire.Decoder, name string) error {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
-func (s *Server) query(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) query(ctx context.Context, body string) ([]byte, error) {
 	p, err := readPageParams(body)
 	if err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func stretch(partition []byte, r expr.Range) (lower, upper []byte) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
-func (s *Server) scan(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) scan(ctx context.Context, body string) ([]byte, error) {
 	p, err := readPageParams(body)
 	if err != nil {
 		return nil, err

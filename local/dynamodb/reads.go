@@ -10,7 +10,7 @@ import (
 )
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
-func (s *Server) getItem(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) getItem(_ context.Context, body string) ([]byte, error) {
 	p, err := readItemParams(body)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *Server) prepareGet(p *itemParams) (*get, error) {
 		return nil, err
 	}
 	var c constraints
-	c.present(p.key != nil, "key")
+	c.present(p.key != "", "key")
 	c.consumedCapacity(p.consumed)
 	if err := c.err(); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type streamListing struct {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_ListStreams.html
-func (s *Server) listStreams(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) listStreams(_ context.Context, body string) ([]byte, error) {
 	var p struct {
 		TableName               *string
 		Limit                   *int
@@ -106,7 +106,7 @@ func (s *Server) findStream(arn *string) (*stream, error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_DescribeStream.html
-func (s *Server) describeStream(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) describeStream(_ context.Context, body string) ([]byte, error) {
 	var p struct {
 		StreamArn             *string
 		Limit                 *int

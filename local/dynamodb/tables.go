@@ -112,7 +112,7 @@ func noTable(name string) error {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html
-func (s *Server) describeTable(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) describeTable(_ context.Context, body string) ([]byte, error) {
 	var p struct{ TableName *string }
 	if err := unmarshal(body, &p); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (s *Server) describeTable(_ context.Context, body []byte) ([]byte, error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteTable.html
-func (s *Server) deleteTable(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) deleteTable(ctx context.Context, body string) ([]byte, error) {
 	var p struct{ TableName *string }
 	if err := unmarshal(body, &p); err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (w *writer) deleteTable(t *table) (func(), error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTables.html
-func (s *Server) listTables(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) listTables(_ context.Context, body string) ([]byte, error) {
 	var p struct {
 		ExclusiveStartTableName *string
 		Limit                   *int

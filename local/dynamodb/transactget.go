@@ -14,7 +14,7 @@ type transactGetParams struct {
 	consumed string
 }
 
-func readTransactGet(body []byte) (*transactGetParams, error) {
+func readTransactGet(body string) (*transactGetParams, error) {
 	p := &transactGetParams{}
 	d := wire.New(body)
 	err := d.Document(func(name string) error {
@@ -51,7 +51,7 @@ func (p *transactGetParams) get(d *wire.Decoder) error {
 
 // transactGetItems reads all items as of one moment.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactGetItems.html
-func (s *Server) transactGetItems(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) transactGetItems(_ context.Context, body string) ([]byte, error) {
 	p, err := readTransactGet(body)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ var actionKinds = map[string]changeKind{
 	"Put": changePut, "Update": changeUpdate, "Delete": changeDelete, "ConditionCheck": changeCheck,
 }
 
-func readTransactWrite(body []byte) (*transactWriteParams, error) {
+func readTransactWrite(body string) (*transactWriteParams, error) {
 	p := &transactWriteParams{}
 	d := wire.New(body)
 	err := d.Document(func(name string) error {
@@ -110,7 +110,7 @@ func (c *constraints) transactItems(given bool, n int) {
 	}
 }
 
-func (s *Server) transactWriteItems(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) transactWriteItems(ctx context.Context, body string) ([]byte, error) {
 	p, err := readTransactWrite(body)
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ type ttlSpecification struct {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
-func (s *Server) updateTimeToLive(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) updateTimeToLive(ctx context.Context, body string) ([]byte, error) {
 	var p struct {
 		TableName               *string
 		TimeToLiveSpecification *ttlSpecification
@@ -84,7 +84,7 @@ func (w *writer) setTTL(id uint32, attr string, enabled bool) (func(), error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTimeToLive.html
-func (s *Server) describeTimeToLive(_ context.Context, body []byte) ([]byte, error) {
+func (s *Server) describeTimeToLive(_ context.Context, body string) ([]byte, error) {
 	var p struct{ TableName *string }
 	if err := unmarshal(body, &p); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ const (
 )
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
-func (s *Server) putItem(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) putItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readItemParams(body)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Server) putItem(ctx context.Context, body []byte) ([]byte, error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
-func (s *Server) updateItem(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) updateItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readItemParams(body)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (s *Server) updateItem(ctx context.Context, body []byte) ([]byte, error) {
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html
-func (s *Server) deleteItem(ctx context.Context, body []byte) ([]byte, error) {
+func (s *Server) deleteItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readItemParams(body)
 	if err != nil {
 		return nil, err
@@ -101,13 +101,13 @@ func (c *change) returned(returnValues string) value.Item {
 
 // validate checks the parameters that need no table. alone is false for an
 // action of a transaction, which has fewer of them.
-func (p *itemParams) validate(alone bool, body []byte, at string) (string, error) {
+func (p *itemParams) validate(alone bool, body string, at string) (string, error) {
 	name, err := tableName(p.table)
 	if err != nil {
 		return "", err
 	}
 	var c constraints
-	c.present(body != nil, at)
+	c.present(body != "", at)
 	if alone {
 		c.consumedCapacity(p.consumed)
 		c.enum(p.returnMetrics, "returnItemCollectionMetrics", "SIZE", "NONE")

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -24,14 +23,14 @@ type Usage struct {
 	Values []string // with their :
 }
 
-// NewArgs checks a request's ExpressionAttributeNames and decodes its ExpressionAttributeValues; nil, or JSON null, means
-// that the request has none of them.
-func NewArgs(names map[string]string, values json.RawMessage) (Args, error) {
+// NewArgs checks a request's ExpressionAttributeNames and decodes its ExpressionAttributeValues, which are JSON; nil and "",
+// or JSON null, mean that the request has none of them. The values share memory with the JSON.
+func NewArgs(names map[string]string, values string) (Args, error) {
 	a := Args{Names: names}
 	if err := checkNames(names); err != nil {
 		return Args{}, err
 	}
-	if values == nil {
+	if values == "" {
 		return a, nil
 	}
 	parsed, err := value.ParseEach(values)

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 
@@ -10,12 +9,12 @@ import (
 
 func TestNewArgs(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []json.RawMessage{nil, json.RawMessage("null")} {
+	for _, raw := range []string{"", "null"} {
 		if a, err := NewArgs(nil, raw); err != nil || a.Names != nil || a.Values != nil {
 			t.Errorf("NewArgs of nothing = %v, %v", a, err)
 		}
 	}
-	a, err := NewArgs(map[string]string{"#1_a": "x.y"}, json.RawMessage(`{":_":{"S":"v"},":1":{"NULL":true}}`))
+	a, err := NewArgs(map[string]string{"#1_a": "x.y"}, `{":_":{"S":"v"},":1":{"NULL":true}}`)
 	if err != nil || a.Names["#1_a"] != "x.y" || a.Values[":_"].Text() != "v" || a.Values[":1"].Kind() != value.NULL {
 		t.Errorf("NewArgs = %v, %v", a, err)
 	}
@@ -38,15 +37,11 @@ func TestNewArgsFaults(t *testing.T) {
 		{nil, `{":v":{}}`, "ExpressionAttributeValues contains invalid value: Supplied AttributeValue is empty, must contain exactly one of the supported datatypes for key :v"},
 		{nil, `{":b":{"N":"x"},":a":{"SS":[]}}`, "ExpressionAttributeValues contains invalid value: One or more parameter values were invalid: An string set  may not be empty for key :a"},
 	} {
-		var raw json.RawMessage
-		if c.values != "" {
-			raw = json.RawMessage(c.values)
-		}
-		if _, err := NewArgs(c.names, raw); message(t, err) != c.want {
+		if _, err := NewArgs(c.names, c.values); message(t, err) != c.want {
 			t.Errorf("%v, %s: %v; want %s", c.names, c.values, err, c.want)
 		}
 	}
-	_, err := NewArgs(nil, json.RawMessage(`{":a":{"S":5}}`))
+	_, err := NewArgs(nil, `{":a":{"S":5}}`)
 	var e *value.Error
 	if !errors.As(err, &e) || e.Code != value.CodeSerialization {
 		t.Errorf("a wrong shape: %v", err)

@@ -22,7 +22,7 @@ const testValues = `{":x":{"S":"x"},":n":{"N":"5"},":k":{"N":"2.5"},":l":{"L":[{
 
 func item(t testing.TB, src string) value.Item {
 	t.Helper()
-	it, err := value.ParseItem([]byte(src))
+	it, err := value.ParseItem(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func argsFor(t testing.TB, src string) Args {
 			t.Fatal(err)
 		}
 	}
-	a, err := NewArgs(names, encoded)
+	a, err := NewArgs(names, string(encoded))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func checkApply(t *testing.T, src, want string) {
 
 func parsedEach(t testing.TB, src string) map[string]value.Parsed {
 	t.Helper()
-	each, err := value.ParseEach([]byte(src))
+	each, err := value.ParseEach(src)
 	if err != nil {
 		t.Fatal(err)
 	}

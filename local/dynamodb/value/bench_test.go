@@ -11,18 +11,17 @@ var taskItem = `{"PK":{"S":"TASK#0192f0c1-7e3a-7c3e-9d3c-3f6a1c9b2d11"},"SK":{"S
 	`"policy":{"M":{"timeout_sec":{"N":"120"},"budget":{"N":"0"}}},"lease_id":{"NULL":true},"prompt":{"S":"` + strings.Repeat("lorem ipsum ", 21) + `"}}`
 
 func BenchmarkParseItem(b *testing.B) {
-	src := []byte(taskItem)
-	b.SetBytes(int64(len(src)))
+	b.SetBytes(int64(len(taskItem)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ParseItem(src); err != nil {
+		if _, err := ParseItem(taskItem); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkItem(b *testing.B) {
-	it, err := ParseItem([]byte(taskItem))
+	it, err := ParseItem(taskItem)
 	if err != nil {
 		b.Fatal(err)
 	}

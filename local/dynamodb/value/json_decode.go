@@ -16,10 +16,10 @@ const (
 	classValue    = "com.amazonaws.dynamodb.v20120810.AttributeValue"
 )
 
-// ParseItem decodes an item from DynamoDB's JSON (`{"name":{"S":"x"},…}`); JSON null gives nil. The result shares no memory
+// ParseItem decodes an item from DynamoDB's JSON (`{"name":{"S":"x"},…}`); JSON null gives nil. The result shares memory
 // with json. The errors are *Error: a SerializationException when the JSON has the wrong shape, a ValidationException when
 // a value breaks a rule; as at AWS the former wins when both apply.
-func ParseItem(json []byte) (Item, error) {
+func ParseItem(json string) (Item, error) {
 	d, err := newDecoder(json)
 	if err != nil {
 		return nil, err
@@ -31,8 +31,8 @@ func ParseItem(json []byte) (Item, error) {
 	return it, d.finish(err)
 }
 
-// ParseValue decodes one value from DynamoDB's JSON (`{"S":"x"}`), with the errors of ParseItem.
-func ParseValue(json []byte) (Value, error) {
+// ParseValue decodes one value from DynamoDB's JSON (`{"S":"x"}`), sharing and with the errors of ParseItem.
+func ParseValue(json string) (Value, error) {
 	d, err := newDecoder(json)
 	if err != nil {
 		return Value{}, err
@@ -49,7 +49,7 @@ type Parsed struct {
 
 // ParseEach decodes an object of values like ParseItem, but keeps for each value what rule it breaks; JSON null gives nil.
 // The error is a SerializationException.
-func ParseEach(json []byte) (map[string]Parsed, error) {
+func ParseEach(json string) (map[string]Parsed, error) {
 	d, err := newDecoder(json)
 	if err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ type decoder struct {
 	invalid *Error
 }
 
-func newDecoder(json []byte) (*decoder, error) {
-	d := &decoder{lexer: lexer{src: string(json)}}
+func newDecoder(json string) (*decoder, error) {
+	d := &decoder{lexer: lexer{src: json}}
 	if !utf8.ValidString(d.src) {
 		return nil, malformed("The request body is not valid UTF-8")
 	}

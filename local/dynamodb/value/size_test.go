@@ -51,7 +51,7 @@ func TestSize(t *testing.T) {
 		{`{"M":{}}`, 3}, {`{"M":{"key":{"S":"ab"}}}`, 3 + 1 + 3 + 2},
 		{`{"SS":["a","bc"]}`, 3}, {`{"NS":["1","123"]}`, 5}, {`{"BS":["AAEC"]}`, 3},
 	} {
-		v, err := ParseValue([]byte(c.json))
+		v, err := ParseValue(c.json)
 		if err != nil || v.Size() != c.want {
 			t.Errorf("size of %s = %d, %v; want %d", c.json, v.Size(), err, c.want)
 		}

@@ -31,7 +31,7 @@ func TestTranscodeStored(t *testing.T) {
 			t.Fatalf("%v, size %d, want %d", err, size, Size(it))
 		}
 		rest, ok := strings.CutPrefix(string(text), "before")
-		got, err := ParseItem([]byte(rest))
+		got, err := ParseItem(rest)
 		if !ok || err != nil || !EqualItems(got, it) {
 			t.Fatalf("%s, %v; want %v", text, err, it)
 		}
@@ -128,7 +128,7 @@ func TestDecodeStoredDamage(t *testing.T) {
 }
 
 func FuzzDecodeStored(f *testing.F) {
-	it, err := ParseItem([]byte(everyKind))
+	it, err := ParseItem(everyKind)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func FuzzDecodeStored(f *testing.F) {
 		if err != nil || !EqualItems(it, again) {
 			t.Errorf("%x: %v, then %v, %v", b, it, again, err)
 		}
-		if _, err := ParseItem(AppendItem(nil, it)); err != nil {
+		if _, err := ParseItem(string(AppendItem(nil, it))); err != nil {
 			t.Errorf("%x: the wire refuses %v: %v", b, it, err)
 		}
 	})

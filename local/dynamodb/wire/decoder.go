@@ -1,9 +1,10 @@
 // Package wire reads the JSON of a request one member at a time, without
-// building a tree: items inside it are handed on as the bytes they came in.
+// building a tree: items inside it are handed on as the text they came in.
 package wire
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -16,13 +17,12 @@ const maxDepth = 256
 // Decoder walks over one JSON text. Errors are SerializationExceptions. It must
 // not be copied and is used by one goroutine.
 type Decoder struct {
-	src []byte
+	src string
 	pos int
 }
 
-// New returns a decoder of src, which it does not change. What Raw returns
-// shares src's memory.
-func New(src []byte) *Decoder { return &Decoder{src: src} }
+// New returns a decoder of src. The strings that it reads share src's memory.
+func New(src string) *Decoder { return &Decoder{src: src} }
 
 func (d *Decoder) bad(what string) error {
 	return &value.Error{Code: value.CodeSerialization, Message: what + " at byte " + strconv.Itoa(d.pos)}
@@ -138,11 +138,11 @@ func (d *Decoder) null() bool {
 }
 
 func (d *Decoder) word(w string) bool {
-	if len(d.src)-d.pos >= len(w) && string(d.src[d.pos:d.pos+len(w)]) == w {
-		d.pos += len(w)
-		return true
+	if !strings.HasPrefix(d.src[d.pos:], w) {
+		return false
 	}
-	return false
+	d.pos += len(w)
+	return true
 }
 
 // String reads a string into s; a null leaves s as it is.
@@ -201,7 +201,7 @@ func (d *Decoder) Int(n **int64) error {
 	if err != nil {
 		return err
 	}
-	i, err := strconv.ParseInt(string(raw), 10, 64)
+	i, err := strconv.ParseInt(raw, 10, 64)
 	if err != nil {
 		return d.bad("Expected an integer")
 	}
@@ -234,22 +234,22 @@ func (d *Decoder) StringMap(m *map[string]string) error {
 	})
 }
 
-// Raw returns the bytes of the next value; nil for null.
-func (d *Decoder) Raw() ([]byte, error) {
+// Raw returns the JSON of the next value; "" for null.
+func (d *Decoder) Raw() (string, error) {
 	d.space()
 	start := d.pos
 	if err := d.Skip(); err != nil {
-		return nil, err
+		return "", err
 	}
 	raw := d.src[start:d.pos]
-	if string(raw) == "null" {
-		return nil, nil
+	if raw == "null" {
+		return "", nil
 	}
 	return raw, nil
 }
 
 // RawInto is Raw into a variable.
-func (d *Decoder) RawInto(raw *[]byte) (err error) {
+func (d *Decoder) RawInto(raw *string) (err error) {
 	*raw, err = d.Raw()
 	return err
 }
@@ -326,26 +326,31 @@ func (d *Decoder) text() (string, error) {
 		return "", d.bad("Expected a string")
 	}
 	start := d.pos + 1
-	plain := true
+	escaped, ascii := false, true
 	for i := start; i < len(d.src); i++ {
-		c := d.src[i]
-		if c == '"' {
-			raw := d.src[start:i]
+		switch c := d.src[i]; {
+		case c == '"':
 			d.pos = i + 1
-			if plain {
-				return string(raw), nil
-			}
-			return d.unescape(raw)
-		}
-		if c < ' ' {
+			return d.inside(d.src[start:i], escaped, ascii)
+		case c < ' ':
 			return "", d.bad("Control character in a string")
-		}
-		if c == '\\' {
-			plain = false
+		case c == '\\':
+			escaped = true
 			i++
-		} else if c >= utf8.RuneSelf {
-			plain = false
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
 	return "", d.bad("Unexpected end of a string")
+}
+
+// inside returns what stands between a string's quotes.
+func (d *Decoder) inside(raw string, escaped, ascii bool) (string, error) {
+	if escaped {
+		return d.unescape(raw)
+	}
+	if !ascii && !utf8.ValidString(raw) {
+		return "", d.bad("Broken UTF-8 in a string")
+	}
+	return raw, nil
 }

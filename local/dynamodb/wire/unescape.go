@@ -7,11 +7,11 @@ import (
 )
 
 // unescape resolves the escapes of a string's inside and checks its UTF-8.
-func (d *Decoder) unescape(raw []byte) (string, error) {
+func (d *Decoder) unescape(raw string) (string, error) {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); {
 		if raw[i] != '\\' {
-			r, n := utf8.DecodeRune(raw[i:])
+			r, n := utf8.DecodeRuneInString(raw[i:])
 			if r == utf8.RuneError && n == 1 {
 				return "", d.bad("Broken UTF-8 in a string")
 			}
@@ -33,7 +33,7 @@ const escaped = "\"\\/\b\f\n\r\t"
 
 // escape appends what the escape at the beginning of raw stands for; n is its
 // length, 0 when it is broken.
-func escape(out, raw []byte) (_ []byte, n int) {
+func escape(out []byte, raw string) (_ []byte, n int) {
 	if len(raw) < 2 {
 		return out, 0
 	}
@@ -60,10 +60,10 @@ func escape(out, raw []byte) (_ []byte, n int) {
 }
 
 // hex4 reads \uXXXX.
-func hex4(raw []byte) (rune, bool) {
+func hex4(raw string) (rune, bool) {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	n, err := strconv.ParseUint(raw[2:6], 16, 16)
 	return rune(n), err == nil
 }
