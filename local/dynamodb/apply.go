@@ -69,7 +69,7 @@ func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
 }
 
 func sameAttrs(k *keySchema, a, b value.Item) bool {
-	return value.Equal(a[k.Hash.Name], b[k.Hash.Name]) && (k.Range == nil || value.Equal(a[k.Range.Name], b[k.Range.Name]))
+	return value.Equal(a.Get(k.Hash.Name), b.Get(k.Hash.Name)) && (k.Range == nil || value.Equal(a.Get(k.Range.Name), b.Get(k.Range.Name)))
 }
 
 // nextSequence gives a number greater than all before, at or after now.

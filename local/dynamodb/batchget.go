@@ -228,8 +228,8 @@ func (b *batchRead) leave(k *keysParams, i int) {
 	if k.exprs.names != nil {
 		o.Name("ExpressionAttributeNames")
 		names := wire.Begin(o.Buf)
-		for placeholder, name := range k.exprs.names {
-			names.String(placeholder, name)
+		for _, f := range k.exprs.names {
+			names.String(f.Name, f.Value.Text())
 		}
 		o.Buf = names.End()
 	}

@@ -80,7 +80,8 @@ func (c *change) updated(t *table, old value.Item) (value.Item, error) {
 		}
 	}
 	if old == nil {
-		item = withKeys(item, c.keys)
+		// An update that makes an item does not see the key attributes.
+		item = item.With(c.keys)
 	}
 	if err := t.checkIndexKeys(item); err != nil {
 		return nil, err
@@ -89,17 +90,4 @@ func (c *change) updated(t *table, old value.Item) (value.Item, error) {
 		return nil, invalid("Item size to update has exceeded the maximum allowed size")
 	}
 	return item, nil
-}
-
-// withKeys returns a copy of item that has its key. An update that makes an item
-// does not see the key attributes.
-func withKeys(item, keys value.Item) value.Item {
-	whole := make(value.Item, len(item)+len(keys))
-	for name, v := range item {
-		whole[name] = v
-	}
-	for name, v := range keys {
-		whole[name] = v
-	}
-	return whole
 }

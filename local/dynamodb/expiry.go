@@ -21,8 +21,8 @@ const oldestExpiry = 5 * 365 * 24 * 60 * 60
 // false for one that never does: whose attribute is missing, no number, or less
 // than 0.
 func expiresAt(item value.Item, attr string) (sec uint64, ok bool) {
-	v, ok := item[attr]
-	if !ok || v.Kind() != value.N {
+	v := item.Get(attr)
+	if v.Kind() != value.N {
 		return 0, false
 	}
 	whole, _, _ := strings.Cut(v.Text(), ".")

@@ -349,8 +349,10 @@ func TestRenewRace(t *testing.T) {
 func TestExpiryWrites(t *testing.T) {
 	t.Parallel()
 	s := openServer(t, t.TempDir(), Options{sweepEvery: never})
-	none, five, half, six := value.Item{"a": value.Int(1)}, value.Item{"t": value.Int(5)}, value.Item{"t": value.Int(5), "a": value.Int(1)}, value.Item{"t": value.Int(6)}
-	text := value.Item{"t": value.String("5")}
+	a := value.Field{Name: "a", Value: value.Int(1)}
+	at := func(v value.Value) value.Field { return value.Field{Name: "t", Value: v} }
+	none, five, half, six := value.Item{a}, value.Item{at(value.Int(5))}, value.Item{a, at(value.Int(5))}, value.Item{at(value.Int(6))}
+	text := value.Item{at(value.String("5"))}
 	for i, tt := range []struct {
 		old, new value.Item
 		writes   bool

@@ -19,7 +19,7 @@ func (t *table) checkKey(key value.Item) error {
 		return errKeySchema
 	}
 	for i, a := range attrs {
-		v := key[a.Name]
+		v := key.Get(a.Name)
 		if v.Kind() != a.kind() {
 			return errKeySchema
 		}
@@ -52,8 +52,8 @@ func checkKeyValue(a keyAttr, v value.Value, hash bool) error {
 // types, and the keys of indexes, where present, too. size is value.Size of it.
 func (t *table) checkItem(item value.Item, size int) error {
 	for i, a := range t.Key.attrs() {
-		v, ok := item[a.Name]
-		if !ok {
+		v := item.Get(a.Name)
+		if v.IsZero() {
 			return invalidParameter("Missing the key %s in the item", a.Name)
 		}
 		if v.Kind() != a.kind() {
@@ -75,8 +75,8 @@ func (t *table) checkItem(item value.Item, size int) error {
 func (t *table) checkIndexKeys(item value.Item) error {
 	for _, ix := range t.Indexes {
 		for i, a := range ix.Key.attrs() {
-			v, ok := item[a.Name]
-			if !ok {
+			v := item.Get(a.Name)
+			if v.IsZero() {
 				continue
 			}
 			if v.Kind() != a.kind() {

@@ -68,9 +68,9 @@ func after(prefix []byte) []byte {
 }
 
 func appendAttrs(dst []byte, k *keySchema, item value.Item) []byte {
-	dst = value.AppendKey(dst, item[k.Hash.Name])
+	dst = value.AppendKey(dst, item.Get(k.Hash.Name))
 	if k.Range != nil {
-		dst = value.AppendKey(dst, item[k.Range.Name])
+		dst = value.AppendKey(dst, item.Get(k.Range.Name))
 	}
 	return dst
 }

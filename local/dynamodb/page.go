@@ -143,7 +143,7 @@ func (pg *page) checkStart(start value.Item) error {
 		return invalid("The provided starting key is invalid")
 	}
 	for _, a := range attrs {
-		v := start[a.Name]
+		v := start.Get(a.Name)
 		if v.Kind() != a.kind() {
 			return invalid("The provided starting key is invalid: The provided key element does not match the schema")
 		}
@@ -265,7 +265,7 @@ func (pg *page) decode(it *pebble.Iterator) (value.Item, error) {
 // inSegment spreads partitions over segments.
 func (pg *page) inSegment(item value.Item) bool {
 	h := fnv.New64a()
-	_, _ = h.Write(value.AppendKey(nil, item[pg.key().Hash.Name])) // never fails
+	_, _ = h.Write(value.AppendKey(nil, item.Get(pg.key().Hash.Name))) // never fails
 	return h.Sum64()%pg.segments == pg.segment
 }
 
@@ -275,11 +275,11 @@ func (pg *page) lastKey(it *pebble.Iterator) (value.Item, error) {
 		return nil, err
 	}
 	attrs := pg.startAttrs()
-	key := make(value.Item, len(attrs))
-	for _, a := range attrs {
-		key[a.Name] = item[a.Name]
+	key := make([]value.Field, len(attrs))
+	for i, a := range attrs {
+		key[i] = value.Field{Name: a.Name, Value: item.Get(a.Name)}
 	}
-	return key, nil
+	return value.NewItem(key), nil
 }
 
 func (pg *page) answer(r *result) []byte {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
 	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
 )
 
@@ -23,9 +24,9 @@ type itemParams struct {
 // exprParams are a request's expressions and what their placeholders stand for.
 type exprParams struct {
 	condition, update, projection, keyCondition, filter *string
-	names                                               map[string]string
-	values                                              string   // JSON
-	legacy                                              []string // parameters from before expressions, by name
+	names                                               value.Item // each an S
+	values                                              string     // JSON
+	legacy                                              []string   // parameters from before expressions, by name
 }
 
 // member reads one member if it is an expression's; ok tells.

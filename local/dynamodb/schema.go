@@ -125,11 +125,12 @@ func (t *table) arn(region string) string {
 
 // keyOf takes the key attributes out of an item.
 func (t *table) keyOf(item value.Item) value.Item {
-	key := make(value.Item, 2)
-	for _, a := range t.Key.attrs() {
-		key[a.Name] = item[a.Name]
+	attrs := t.Key.attrs()
+	key := make([]value.Field, len(attrs))
+	for i, a := range attrs {
+		key[i] = value.Field{Name: a.Name, Value: item.Get(a.Name)}
 	}
-	return key
+	return value.NewItem(key)
 }
 
 // has tells whether an entry for item belongs into the index: the index is
@@ -139,7 +140,7 @@ func (ix *index) has(item value.Item) bool {
 		return false
 	}
 	for _, a := range ix.Key.attrs() {
-		if item[a.Name].Kind() != a.kind() {
+		if item.Get(a.Name).Kind() != a.kind() {
 			return false
 		}
 	}
@@ -151,13 +152,13 @@ func (ix *index) project(item value.Item) value.Item {
 	if ix.projected == nil {
 		return item
 	}
-	entry := make(value.Item, len(ix.projected))
+	entry := make([]value.Field, 0, len(ix.projected))
 	for _, name := range ix.projected {
-		if v, ok := item[name]; ok {
-			entry[name] = v
+		if v := item.Get(name); !v.IsZero() {
+			entry = append(entry, value.Field{Name: name, Value: v})
 		}
 	}
-	return entry
+	return value.NewItem(entry)
 }
 
 // sameEntry tells whether two items, not both the same, have equal entries.
@@ -166,7 +167,7 @@ func (ix *index) sameEntry(a, b value.Item) bool {
 		return false
 	}
 	for _, name := range ix.projected {
-		if !value.Equal(a[name], b[name]) {
+		if !value.Equal(a.Get(name), b.Get(name)) {
 			return false
 		}
 	}

@@ -32,8 +32,8 @@ func streamWork(t *testing.T, records int) []int {
 	c := client(s)
 	table := createMain(t, c)
 	id := s.catalog.Load().tables[table].StreamID
-	ch := &change{keys: value.Item{"PK": value.String("a"), "SK": value.String("s")}}
-	ch.new = withKeys(value.Item{"n": value.Int(1)}, ch.keys)
+	ch := &change{keys: value.Item{{Name: "PK", Value: value.String("a")}, {Name: "SK", Value: value.String("s")}}}
+	ch.new = ch.keys.With([]value.Field{{Name: "n", Value: value.Int(1)}})
 	stored := value.AppendStored(nil, ch.new)
 	for left := records; left > 0; {
 		n := min(left, 10_000)

@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -95,25 +94,16 @@ func (f *fingerprint) value(v value.Value) {
 	}
 }
 
-func (f *fingerprint) item(it map[string]value.Value) {
-	names := make([]string, 0, len(it))
-	for name := range it {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	f.buf = binary.AppendUvarint(f.buf, uint64(len(names)))
-	for _, name := range names {
-		f.text(name)
-		f.value(it[name])
+func (f *fingerprint) item(it value.Item) {
+	f.buf = binary.AppendUvarint(f.buf, uint64(len(it)))
+	for _, field := range it {
+		f.text(field.Name)
+		f.value(field.Value)
 	}
 }
 
 func (f *fingerprint) args(a expr.Args) {
-	names := make(map[string]value.Value, len(a.Names))
-	for placeholder, name := range a.Names {
-		names[placeholder] = value.String(name)
-	}
-	f.item(names)
+	f.item(a.Names)
 	f.item(a.Values)
 }
 

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,8 +11,8 @@ import (
 // ExpressionAttributeValues by `:value`.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ExpressionAttributeNames.html
 type Args struct {
-	Names  map[string]string
-	Values map[string]value.Value
+	Names  value.Item // each an S
+	Values value.Item
 }
 
 // Usage names the placeholders that an expression mentions, each once, in the order of their first mention. The slices
@@ -23,71 +22,64 @@ type Usage struct {
 	Values []string // with their :
 }
 
-// NewArgs checks a request's ExpressionAttributeNames and decodes its ExpressionAttributeValues, which are JSON; nil and "",
-// or JSON null, mean that the request has none of them. The values share memory with the JSON.
-func NewArgs(names map[string]string, values string) (Args, error) {
-	a := Args{Names: names}
+// NewArgs checks a request's ExpressionAttributeNames (each an S) and decodes its ExpressionAttributeValues, which are JSON;
+// nil and "", or JSON null, mean that the request has none of them. The values share memory with the JSON.
+func NewArgs(names value.Item, values string) (Args, error) {
 	if err := checkNames(names); err != nil {
 		return Args{}, err
 	}
+	a := Args{Names: names}
 	if values == "" {
 		return a, nil
 	}
-	parsed, err := value.ParseEach(values)
+	parsed, faults, err := value.ParseEach(values)
 	if err != nil {
 		return Args{}, err
 	}
-	if parsed == nil {
-		return a, nil
-	}
-	a.Values, err = checkValues(parsed)
-	return a, err
+	a.Values = parsed
+	return a, checkValues(parsed, faults)
 }
 
-func checkNames(names map[string]string) error {
+func checkNames(names value.Item) error {
 	if names == nil {
 		return nil
 	}
 	if len(names) == 0 {
 		return value.Invalid("ExpressionAttributeNames must not be empty")
 	}
-	for _, key := range slices.Sorted(maps.Keys(names)) {
-		if !isPlaceholder(key, '#') {
-			return value.Invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: \"" + key + "\"")
+	for _, f := range names {
+		if !isPlaceholder(f.Name, '#') {
+			return value.Invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: \"" + f.Name + "\"")
 		}
-		if names[key] == "" {
-			return value.Invalid("ExpressionAttributeNames contains invalid value: Empty attribute name for key " + key)
+		if f.Value.Text() == "" {
+			return value.Invalid("ExpressionAttributeNames contains invalid value: Empty attribute name for key " + f.Name)
 		}
 	}
 	return nil
 }
 
 // checkValues reports keys first and then values, each in the order of the keys.
-func checkValues(parsed map[string]value.Parsed) (map[string]value.Value, error) {
-	if len(parsed) == 0 {
-		return nil, value.Invalid("ExpressionAttributeValues must not be empty")
+func checkValues(values value.Item, faults map[string]*value.Error) error {
+	if values == nil {
+		return nil
 	}
-	values := make(map[string]value.Value, len(parsed))
-	wrong := false
-	for key, p := range parsed {
-		values[key] = p.Value
-		wrong = wrong || p.Err != nil || !isPlaceholder(key, ':')
+	if len(values) == 0 {
+		return value.Invalid("ExpressionAttributeValues must not be empty")
 	}
-	if !wrong {
-		return values, nil
-	}
-	keys := slices.Sorted(maps.Keys(parsed))
-	for _, key := range keys {
-		if !isPlaceholder(key, ':') {
-			return nil, value.Invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: \"" + key + "\"")
+	for _, f := range values {
+		if !isPlaceholder(f.Name, ':') {
+			return value.Invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: \"" + f.Name + "\"")
 		}
 	}
-	for _, key := range keys {
-		if err := parsed[key].Err; err != nil {
-			return nil, value.Invalid("ExpressionAttributeValues contains invalid value: " + err.Message + " for key " + key)
+	if len(faults) == 0 {
+		return nil
+	}
+	for _, f := range values {
+		if err := faults[f.Name]; err != nil {
+			return value.Invalid("ExpressionAttributeValues contains invalid value: " + err.Message + " for key " + f.Name)
 		}
 	}
-	return values, nil
+	return nil
 }
 
 // isPlaceholder tells whether key is the mark and then letters, digits and _.
@@ -108,14 +100,14 @@ func (a Args) Unused(used ...Usage) error {
 	return nil
 }
 
-func unused[V any](given map[string]V, used []Usage, list func(Usage) []string) []string {
+// unused gives the placeholders that are not in the lists, in order.
+func unused(given value.Item, used []Usage, list func(Usage) []string) []string {
 	var left []string
-	for key := range given {
-		mentioned := slices.ContainsFunc(used, func(u Usage) bool { return slices.Contains(list(u), key) })
+	for _, f := range given {
+		mentioned := slices.ContainsFunc(used, func(u Usage) bool { return slices.Contains(list(u), f.Name) })
 		if !mentioned {
-			left = append(left, key)
+			left = append(left, f.Name)
 		}
 	}
-	slices.Sort(left)
 	return left
 }

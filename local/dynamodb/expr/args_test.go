@@ -14,8 +14,8 @@ func TestNewArgs(t *testing.T) {
 			t.Errorf("NewArgs of nothing = %v, %v", a, err)
 		}
 	}
-	a, err := NewArgs(map[string]string{"#1_a": "x.y"}, `{":_":{"S":"v"},":1":{"NULL":true}}`)
-	if err != nil || a.Names["#1_a"] != "x.y" || a.Values[":_"].Text() != "v" || a.Values[":1"].Kind() != value.NULL {
+	a, err := NewArgs(namesOf(map[string]string{"#1_a": "x.y"}), `{":_":{"S":"v"},":1":{"NULL":true}}`)
+	if err != nil || a.Names.Get("#1_a").Text() != "x.y" || a.Values.Get(":_").Text() != "v" || a.Values.Get(":1").Kind() != value.NULL {
 		t.Errorf("NewArgs = %v, %v", a, err)
 	}
 }
@@ -37,7 +37,7 @@ func TestNewArgsFaults(t *testing.T) {
 		{nil, `{":v":{}}`, "ExpressionAttributeValues contains invalid value: Supplied AttributeValue is empty, must contain exactly one of the supported datatypes for key :v"},
 		{nil, `{":b":{"N":"x"},":a":{"SS":[]}}`, "ExpressionAttributeValues contains invalid value: One or more parameter values were invalid: An string set  may not be empty for key :a"},
 	} {
-		if _, err := NewArgs(c.names, c.values); message(t, err) != c.want {
+		if _, err := NewArgs(namesOf(c.names), c.values); message(t, err) != c.want {
 			t.Errorf("%v, %s: %v; want %s", c.names, c.values, err, c.want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestNewArgsFaults(t *testing.T) {
 
 func TestUnused(t *testing.T) {
 	t.Parallel()
-	a := Args{Names: map[string]string{"#a": "a", "#b": "b"}, Values: map[string]value.Value{":v": value.Int(1), ":w": value.Int(2)}}
+	a := Args{Names: namesOf(map[string]string{"#a": "a", "#b": "b"}), Values: value.Item{{Name: ":v", Value: value.Int(1)}, {Name: ":w", Value: value.Int(2)}}}
 	one, two := Usage{Names: []string{"#a"}, Values: []string{":v"}}, Usage{Names: []string{"#b"}, Values: []string{":w"}}
 	for _, c := range []struct {
 		used []Usage

@@ -50,7 +50,7 @@ func checkBounds(low, high operand, a Args) error {
 	if low.value == "" || high.value == "" {
 		return nil
 	}
-	l, h := a.Values[low.value], a.Values[high.value]
+	l, h := a.Values.Get(low.value), a.Values.Get(high.value)
 	order, ok := value.Compare(l, h)
 	switch {
 	case !ok:
@@ -84,7 +84,7 @@ func checkTypeName(o operand, a Args) error {
 	if kind != value.S {
 		return wrongType("attribute_type", kind.String())
 	}
-	name := a.Values[o.value].Text()
+	name := a.Values.Get(o.value).Text()
 	if _, ok := value.KindOf(name); !ok {
 		return flaw("Invalid attribute type name found; type: " + name + ", valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}")
 	}

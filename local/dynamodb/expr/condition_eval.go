@@ -55,7 +55,7 @@ func (e evaluator) existence(n *node) bool {
 func (e evaluator) operand(o operand) value.Value {
 	switch {
 	case o.value != "":
-		return e.args.Values[o.value]
+		return e.args.Values.Get(o.value)
 	case o.call != nil:
 		return sizeOf(e.operand(o.call.args[0]))
 	}

@@ -10,7 +10,7 @@ import (
 // allArgs defines every placeholder of the tests, so that mutated expressions get past the check.
 func allArgs(f *testing.F) Args {
 	f.Helper()
-	a, err := NewArgs(testNames, testValues)
+	a, err := NewArgs(namesOf(testNames), testValues)
 	if err != nil {
 		f.Fatal(err)
 	}

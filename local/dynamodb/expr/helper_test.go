@@ -29,6 +29,18 @@ func item(t testing.TB, src string) value.Item {
 	return it
 }
 
+// namesOf makes ExpressionAttributeNames; nil of nil.
+func namesOf(m map[string]string) value.Item {
+	if m == nil {
+		return nil
+	}
+	fields := make([]value.Field, 0, len(m))
+	for placeholder, name := range m {
+		fields = append(fields, value.Field{Name: placeholder, Value: value.String(name)})
+	}
+	return value.NewItem(fields)
+}
+
 var placeholder = regexp.MustCompile(`[#:]\w+`)
 
 // argsFor gives those of testNames and testValues that src mentions.
@@ -58,7 +70,7 @@ func argsFor(t testing.TB, src string) Args {
 			t.Fatal(err)
 		}
 	}
-	a, err := NewArgs(names, string(encoded))
+	a, err := NewArgs(namesOf(names), string(encoded))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,4 +173,4 @@ func (r *keyResolver) assign(hash, rng string) (Range, error) {
 	return result, nil
 }
 
-func (r *keyResolver) value(o operand) value.Value { return r.args.Values[o.value] }
+func (r *keyResolver) value(o operand) value.Value { return r.args.Values.Get(o.value) }

@@ -26,7 +26,7 @@ func (o operand) isPath() bool { return o.path.steps != nil }
 func (o operand) kind(a Args) value.Kind {
 	switch {
 	case o.value != "":
-		return a.Values[o.value].Kind()
+		return a.Values.Get(o.value).Kind()
 	case o.call != nil:
 		return functions[o.call.name].result
 	}
@@ -37,7 +37,7 @@ func (o operand) kind(a Args) value.Kind {
 func (o operand) undefined(a Args) error {
 	switch {
 	case o.value != "":
-		if _, ok := a.Values[o.value]; !ok {
+		if a.Values.Get(o.value).IsZero() {
 			return flaw("An expression attribute value used in expression is not defined; attribute value: " + o.value)
 		}
 		return nil
@@ -62,9 +62,12 @@ func checkDistinct(operator string, operands []operand, a Args) error {
 	if !first.isPath() {
 		return nil
 	}
-	steps := first.path.resolve(a)
 	for _, o := range operands[1:] {
-		if o.isPath() && len(o.path.steps) == len(steps) && relate(steps, o.path.resolve(a)) == overlapping {
+		if !o.isPath() || len(o.path.steps) != len(first.path.steps) {
+			continue
+		}
+		steps := first.path.resolve(a)
+		if relate(steps, o.path.resolve(a)) == overlapping {
 			return flaw("The first operand must be distinct from the remaining operands for this operator or function; operator: " +
 				operator + ", first operand: " + pathText(steps))
 		}

@@ -29,33 +29,49 @@ type path struct {
 	refs  bool // some step is a placeholder
 }
 
-// resolve replaces the placeholders; undefined ones stay as they are (Check has refused them).
+// resolve replaces the placeholder, if the step is one; an undefined one stays as it is (Check has refused it).
+func (s step) resolve(a Args) step {
+	if s.isRef() {
+		if name := a.Names.Get(s.name); !name.IsZero() {
+			s.name = name.Text()
+		}
+	}
+	return s
+}
+
+// resolve replaces the placeholders.
 func (p path) resolve(a Args) []step {
 	if !p.refs {
 		return p.steps
 	}
-	steps := make([]step, len(p.steps))
-	for i, s := range p.steps {
-		if s.isRef() {
-			if name, ok := a.Names[s.name]; ok {
-				s.name = name
-			}
-		}
-		steps[i] = s
+	return p.appendResolved(make([]step, 0, len(p.steps)), a)
+}
+
+func (p path) appendResolved(steps []step, a Args) []step {
+	for _, s := range p.steps {
+		steps = append(steps, s.resolve(a))
 	}
 	return steps
 }
 
-// top gives the name of the top-level attribute.
-func (p path) top(a Args) string {
-	s := p.steps[0]
-	if s.isRef() {
-		if name, ok := a.Names[s.name]; ok {
-			return name
-		}
+// resolveAll resolves the paths into memory that they share.
+func resolveAll(paths []path, a Args) [][]step {
+	n := 0
+	for _, p := range paths {
+		n += len(p.steps)
 	}
-	return s.name
+	steps := make([]step, 0, n)
+	resolved := make([][]step, len(paths))
+	for i, p := range paths {
+		begin := len(steps)
+		steps = p.appendResolved(steps, a)
+		resolved[i] = steps[begin:]
+	}
+	return resolved
 }
+
+// top gives the name of the top-level attribute.
+func (p path) top(a Args) string { return p.steps[0].resolve(a).name }
 
 // undefined finds the first placeholder without a definition.
 func (p path) undefined(a Args) error {
@@ -64,7 +80,7 @@ func (p path) undefined(a Args) error {
 	}
 	for _, s := range p.steps {
 		if s.isRef() {
-			if _, ok := a.Names[s.name]; !ok {
+			if a.Names.Get(s.name).IsZero() {
 				return flaw("An expression attribute name used in the document path is not defined; attribute name: " + s.name)
 			}
 		}
@@ -74,26 +90,29 @@ func (p path) undefined(a Args) error {
 
 // find gives the value at the path, the zero Value if there is none.
 func (p path) find(item value.Item, a Args) value.Value {
-	v := item[p.top(a)]
-	if len(p.steps) == 1 {
-		return v
+	v := item.Get(p.top(a))
+	for _, s := range p.steps[1:] {
+		v = s.resolve(a).of(v)
 	}
-	return descend(v, p.resolve(a)[1:])
+	return v
 }
 
 func descend(v value.Value, steps []step) value.Value {
 	for _, s := range steps {
-		if s.isIndex() {
-			list := v.List()
-			if s.index >= len(list) {
-				return value.Value{}
-			}
-			v = list[s.index]
-		} else {
-			v = v.Map()[s.name]
-		}
+		v = s.of(v)
 	}
 	return v
+}
+
+// of gives the part of v that a resolved step leads to, the zero Value if there is none.
+func (s step) of(v value.Value) value.Value {
+	if !s.isIndex() {
+		return v.Map().Get(s.name)
+	}
+	if list := v.List(); s.index < len(list) {
+		return list[s.index]
+	}
+	return value.Value{}
 }
 
 // pathText writes resolved steps as AWS's messages do: [a, b, [1]].
@@ -111,12 +130,11 @@ func pathText(steps []step) string {
 // checkPaths refuses undefined placeholders, paths of which one lies within another, and two that take the same value for a
 // map and for a list. Of several faults AWS names the one that comes first from the end.
 func checkPaths(paths []path, a Args) error {
-	resolved := make([][]step, len(paths))
+	resolved := resolveAll(paths, a)
 	for i, p := range slices.Backward(paths) {
 		if err := p.undefined(a); err != nil {
 			return err
 		}
-		resolved[i] = p.resolve(a)
 		for _, later := range slices.Backward(resolved[i+1:]) {
 			switch relate(resolved[i], later) {
 			case overlapping:

@@ -43,22 +43,25 @@ func (p *Projection) Check(a Args) error {
 func (p *Projection) Project(item value.Item, a Args) value.Item { return project(item, p.paths, a) }
 
 func project(item value.Item, paths []path, a Args) value.Item {
-	result := make(value.Item, len(paths))
+	result := make([]value.Field, 0, len(paths))
+	put := func(name string, v value.Value) {
+		if !v.IsZero() {
+			result = append(result, value.Field{Name: name, Value: v})
+		}
+	}
 	nested := make(map[string][][]step)
 	for _, p := range paths {
 		name := p.top(a)
 		if len(p.steps) > 1 {
 			nested[name] = append(nested[name], p.resolve(a)[1:])
-		} else if v, ok := item[name]; ok {
-			result[name] = v
+		} else {
+			put(name, item.Get(name))
 		}
 	}
 	for name, tails := range nested {
-		if v := projectValue(item[name], tails); !v.IsZero() {
-			result[name] = v
-		}
+		put(name, projectValue(item.Get(name), tails))
 	}
-	return result
+	return value.NewItem(result)
 }
 
 // projectValue gives of a value what the paths lead to, the zero Value if that is nothing. An empty path takes all of it.
@@ -80,19 +83,19 @@ func projectValue(v value.Value, paths [][]step) value.Value {
 }
 
 func projectFields(fields value.Item, groups map[step][][]step) value.Value {
-	result := make(value.Item, len(groups))
+	result := make([]value.Field, 0, len(groups))
 	for s, tails := range groups {
 		if s.isIndex() {
 			continue
 		}
-		if v := projectValue(fields[s.name], tails); !v.IsZero() {
-			result[s.name] = v
+		if v := projectValue(fields.Get(s.name), tails); !v.IsZero() {
+			result = append(result, value.Field{Name: s.name, Value: v})
 		}
 	}
 	if len(result) == 0 {
 		return value.Value{}
 	}
-	return value.Map(result)
+	return value.Map(value.NewItem(result))
 }
 
 func projectList(list []value.Value, groups map[step][][]step) value.Value {

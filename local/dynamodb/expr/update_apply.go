@@ -13,8 +13,9 @@ import (
 // lead nowhere, numbers out of range.
 func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
 	edits := make([]edit, len(u.actions))
+	steps := resolveAll(u.paths, a)
 	for i, act := range slices.Backward(u.actions) {
-		e := edit{verb: act.verb, steps: act.path.resolve(a), operand: a.Values[act.value]}
+		e := edit{verb: act.verb, steps: steps[i], operand: a.Values.Get(act.value)}
 		if act.verb == set {
 			if err := checkParent(old, e.steps); err != nil {
 				return nil, err
@@ -36,7 +37,7 @@ func checkParent(item value.Item, steps []step) error {
 	if last == 0 {
 		return nil
 	}
-	parent := descend(item[steps[0].name], steps[1:last])
+	parent := descend(item.Get(steps[0].name), steps[1:last])
 	if steps[last].isIndex() && parent.Kind() == value.L || !steps[last].isIndex() && parent.Kind() == value.M {
 		return nil
 	}
@@ -117,26 +118,16 @@ type edit struct {
 
 // editFields applies the edits to a map, whose own path has depth steps, and gives the changed copy.
 func editFields(fields value.Item, edits []edit, depth int) (value.Item, error) {
-	result := maps.Clone(fields)
-	if result == nil {
-		result = value.Item{}
-	}
+	changed := make([]value.Field, 0, len(edits))
 	err := forEachStep(edits, depth, func(s step, group []edit) error {
 		if s.isIndex() {
 			return errUpdatePath
 		}
-		v, err := editValue(fields[s.name], group, depth+1)
-		if err != nil {
-			return err
-		}
-		if v.IsZero() {
-			delete(result, s.name)
-		} else {
-			result[s.name] = v
-		}
-		return nil
+		v, err := editValue(fields.Get(s.name), group, depth+1)
+		changed = append(changed, value.Field{Name: s.name, Value: v})
+		return err
 	})
-	return result, err
+	return fields.With(changed), err
 }
 
 // editList is editFields for a list. Indexes are those of the list before the update; new elements go to its end, in the
@@ -165,19 +156,15 @@ func editList(list []value.Value, edits []edit, depth int) ([]value.Value, error
 
 // forEachStep calls visit for each distinct step at the depth with the edits that pass through it.
 func forEachStep(edits []edit, depth int, visit func(step, []edit) error) error {
-	if len(edits) == 1 {
-		return visit(edits[0].steps[depth], edits)
-	}
-	done := make(map[step]bool, len(edits))
-	for i, e := range edits {
-		s := e.steps[depth]
-		if done[s] {
-			continue
+	for i := range edits {
+		s := edits[i].steps[depth]
+		same := func(e edit) bool { return e.steps[depth] == s }
+		if slices.ContainsFunc(edits[:i], same) {
+			continue // visited
 		}
-		done[s] = true
-		var group []edit
-		for _, other := range edits[i:] {
-			if other.steps[depth] == s {
+		group := edits[i : i+1 : i+1]
+		for _, other := range edits[i+1:] {
+			if same(other) {
 				group = append(group, other)
 			}
 		}

@@ -65,14 +65,12 @@ func checkApply(t *testing.T, src, want string) {
 		t.Errorf("%s: %v", src, err)
 		return
 	}
-	old, expected := item(t, testItem), item(t, testItem)
-	for name, p := range parsedEach(t, want) {
-		if p.Err != nil {
-			delete(expected, name)
-		} else {
-			expected[name] = p.Value
-		}
+	changes, _, err := value.ParseEach(want) // null: the attribute is gone
+	if err != nil {
+		t.Fatal(err)
 	}
+	old := item(t, testItem)
+	expected := old.With(changes)
 	got, err := u.Apply(old, a)
 	if err != nil || !value.EqualItems(got, expected) {
 		t.Errorf("%s gives %s, %v; want %s", src, value.AppendItem(nil, got), err, value.AppendItem(nil, expected))
@@ -80,15 +78,6 @@ func checkApply(t *testing.T, src, want string) {
 	if !value.EqualItems(old, item(t, testItem)) {
 		t.Errorf("%s changed the old item to %s", src, value.AppendItem(nil, old))
 	}
-}
-
-func parsedEach(t testing.TB, src string) map[string]value.Parsed {
-	t.Helper()
-	each, err := value.ParseEach(src)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return each
 }
 
 func TestApplyToNothing(t *testing.T) {
@@ -117,8 +106,8 @@ func TestApplyUnchecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := u.Apply(value.Item{"m": value.Map(nil), "n": value.Int(1)}, Args{})
-	if err != nil || got["m"].Map()["b"].Text() != "1" {
+	got, err := u.Apply(value.NewItem([]value.Field{{Name: "m", Value: value.Map(nil)}, {Name: "n", Value: value.Int(1)}}), Args{})
+	if err != nil || got.Get("m").Map().Get("b").Text() != "1" {
 		t.Errorf("a map without fields: %v, %v", got, err)
 	}
 }
@@ -190,8 +179,8 @@ func TestApplyNesting(t *testing.T) {
 	for range value.MaxLevels - 1 {
 		deep = value.List([]value.Value{deep})
 	}
-	old := value.Item{"m": value.Map(value.Item{})}
-	a := Args{Values: map[string]value.Value{":deep": deep}}
+	old := value.Item{{Name: "m", Value: value.Map(value.Item{})}}
+	a := Args{Values: value.Item{{Name: ":deep", Value: deep}}}
 	for src, want := range map[string]string{"set q = :deep": "", "set m.q = :deep": "Nesting Levels have exceeded supported limits"} {
 		u, err := ParseUpdate(src)
 		if err != nil {

@@ -35,7 +35,7 @@ func BenchmarkItem(b *testing.B) {
 			}
 			return buf
 		},
-		"AppendKey": func(buf []byte) []byte { return AppendKey(AppendKey(buf, it["PK"]), it["created_at"]) },
+		"AppendKey": func(buf []byte) []byte { return AppendKey(AppendKey(buf, it.Get("PK")), it.Get("created_at")) },
 		"Size":      func(buf []byte) []byte { return append(buf, byte(Size(it))) },
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -35,16 +35,7 @@ func Equal(a, b Value) bool {
 
 // EqualItems tells whether two items have the same attributes with equal values.
 func EqualItems(a, b Item) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for name, v := range a {
-		w, ok := b[name]
-		if !ok || !Equal(v, w) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(f, g Field) bool { return f.Name == g.Name && Equal(f.Value, g.Value) })
 }
 
 func sortedMembers(kind Kind, members []string) []string {

@@ -13,27 +13,32 @@ const deltaVersion = 2
 
 // AppendDelta appends to dst what makes of now the item that was before. same tells that the two are equal.
 func AppendDelta(dst []byte, now, before Item) (delta []byte, same bool) {
-	changed := make([]string, 0, 16)
-	for name, v := range before {
-		if w, ok := now[name]; !ok || !Equal(v, w) {
-			changed = append(changed, name)
-		}
-	}
-	added := make([]string, 0, 16)
-	for name := range now {
-		if _, ok := before[name]; !ok {
-			added = append(added, name)
-		}
-	}
-	dst = binary.AppendUvarint(append(dst, deltaVersion), uint64(len(changed)))
-	for _, name := range changed {
-		dst = appendStoredValue(appendText(dst, name), before[name])
-	}
+	changed, added := differences(now, before, make([]Field, 0, 16), make([]Field, 0, 16))
+	dst = appendFields(append(dst, deltaVersion), changed)
 	dst = binary.AppendUvarint(dst, uint64(len(added)))
-	for _, name := range added {
-		dst = appendText(dst, name)
+	for _, f := range added {
+		dst = appendText(dst, f.Name)
 	}
 	return dst, len(changed)+len(added) == 0
+}
+
+// differences appends to changed the fields of before that now has not, or has otherwise, and to added those of now that
+// before has not.
+func differences(now, before Item, changed, added []Field) (Item, Item) {
+	for _, f := range before {
+		for len(now) > 0 && now[0].Name < f.Name {
+			added, now = append(added, now[0]), now[1:]
+		}
+		if len(now) == 0 || now[0].Name != f.Name {
+			changed = append(changed, f)
+			continue
+		}
+		if !Equal(now[0].Value, f.Value) {
+			changed = append(changed, f)
+		}
+		now = now[1:]
+	}
+	return changed, append(added, now...)
 }
 
 // TranscodeDelta appends the JSON of the item that delta makes of stored, and gives its size, as TranscodeStored does.

@@ -63,6 +63,17 @@ func genValue(depth int) *rapid.Generator[Value] {
 	return rapid.OneOf(simple...)
 }
 
+func itemOf(m map[string]Value) Item { return NewItem(listed(m)) }
+
+// listed gives the fields in any order.
+func listed(m map[string]Value) []Field {
+	fields := make([]Field, 0, len(m))
+	for name, v := range m {
+		fields = append(fields, Field{name, v})
+	}
+	return fields
+}
+
 func genItem(depth int) *rapid.Generator[Item] {
-	return rapid.Map(rapid.MapOfN(rapid.String(), genValue(depth), 0, 5), func(m map[string]Value) Item { return m })
+	return rapid.Map(rapid.MapOfN(rapid.String(), genValue(depth), 0, 5), itemOf)
 }

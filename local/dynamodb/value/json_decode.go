@@ -41,35 +41,35 @@ func ParseValue(json string) (Value, error) {
 	return v, d.finish(err)
 }
 
-// Parsed is a value that ParseEach read, or why it is not valid.
-type Parsed struct {
-	Value Value
-	Err   *Error
-}
-
-// ParseEach decodes an object of values like ParseItem, but keeps for each value what rule it breaks; JSON null gives nil.
-// The error is a SerializationException.
-func ParseEach(json string) (map[string]Parsed, error) {
+// ParseEach decodes an object of values like ParseItem, but keeps for each value which rule it breaks: faults are by name,
+// nil when there is none. JSON null gives nil. The error is a SerializationException.
+func ParseEach(json string) (values Item, faults map[string]*Error, err error) {
 	d, err := newDecoder(json)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if d.null() {
-		return nil, d.finish(nil)
+		return nil, nil, d.finish(nil)
 	}
 	if err := d.expectMap(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	each := make(map[string]Parsed)
+	fields := make([]Field, 0, d.likelyFields())
 	err = d.object(func(name string) error {
 		v, err := d.value(1)
-		if err == nil {
-			each[name] = Parsed{Value: v, Err: d.invalid}
-			d.invalid = nil
+		fields = append(fields, Field{name, v})
+		switch {
+		case d.invalid != nil && faults == nil:
+			faults = map[string]*Error{name: d.invalid}
+		case d.invalid != nil:
+			faults[name] = d.invalid
+		default:
+			delete(faults, name) // of a name that comes twice the last value counts
 		}
+		d.invalid = nil
 		return err
 	})
-	return each, d.finish(err)
+	return NewItem(fields), faults, d.finish(err)
 }
 
 // decoder reads values; strings without escapes are slices of src. The first broken rule is kept in invalid while the
@@ -108,14 +108,17 @@ func (d *decoder) item(level int) (Item, error) {
 	if err := d.expectMap(); err != nil {
 		return nil, err
 	}
-	it := make(Item, 8)
+	fields := make([]Field, 0, d.likelyFields())
 	err := d.object(func(name string) error {
 		v, err := d.value(level)
-		it[name] = v
+		fields = append(fields, Field{name, v})
 		return err
 	})
-	return it, err
+	return NewItem(fields), err
 }
+
+// likelyFields guesses how many fields the object that begins here has, by the text that is left.
+func (d *decoder) likelyFields() int { return min(1+(len(d.src)-d.pos)/40, 24) }
 
 func (d *decoder) expectMap() error {
 	switch d.peek() {

@@ -2,17 +2,15 @@ package value
 
 import "encoding/base64"
 
-// AppendItem appends the item in DynamoDB's JSON to dst; the order of attributes is not defined. nil is `{}`.
+// AppendItem appends the item in DynamoDB's JSON to dst. nil is `{}`.
 func AppendItem(dst []byte, it Item) []byte {
 	dst = append(dst, '{')
-	first := true
-	for name, v := range it {
-		if !first {
+	for i, f := range it {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		first = false
-		dst = append(appendQuoted(dst, name), ':')
-		dst = AppendValue(dst, v)
+		dst = append(appendQuoted(dst, f.Name), ':')
+		dst = AppendValue(dst, f.Value)
 	}
 	return append(dst, '}')
 }

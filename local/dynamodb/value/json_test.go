@@ -18,7 +18,7 @@ func TestParseItem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Item{
+	want := itemOf(map[string]Value{
 		"s":  String("tëxt \" \\ \x01"),
 		"n":  Numeric(mustNumber(t, "-12.5")),
 		"b":  Binary([]byte{0, 1, 2, 255}),
@@ -26,11 +26,11 @@ func TestParseItem(t *testing.T) {
 		"f":  Bool(false),
 		"z":  Null(),
 		"l":  List([]Value{String(""), List(nil)}),
-		"m":  Map(Item{"x": Map(Item{})}),
+		"m":  Map(Item{{"x", Map(Item{})}}),
 		"ss": Set(SS, []string{"a", "b"}),
 		"ns": Set(NS, []string{"9", "10"}),
 		"bs": Set(BS, []string{"\x00", "\x01"}),
-	}
+	})
 	if !EqualItems(got, want) {
 		t.Errorf("ParseItem = %v; want %v", got, want)
 	}
@@ -170,18 +170,21 @@ func TestParseRefusesByShape(t *testing.T) {
 
 func TestParseEach(t *testing.T) {
 	t.Parallel()
-	each, err := ParseEach(`{":a":{"N":"x"},":b":{"S":"ok"},":c":{}}`)
-	if err != nil || len(each) != 3 {
-		t.Fatalf("ParseEach = %v, %v", each, err)
+	each, faults, err := ParseEach(`{":d":{},":a":{"N":"x"},":b":{"S":"ok"},":c":{},":d":{"S":"again"}}`)
+	if err != nil || len(each) != 4 || len(faults) != 2 {
+		t.Fatalf("ParseEach = %v, %v, %v", each, faults, err)
 	}
-	if each[":a"].Err == nil || each[":b"].Err != nil || each[":b"].Value.Text() != "ok" || each[":c"].Err.Message != textNoType {
-		t.Errorf("ParseEach = %v", each)
+	if faults[":a"] == nil || each.Get(":b").Text() != "ok" || faults[":c"].Message != textNoType || each.Get(":d").Text() != "again" {
+		t.Errorf("ParseEach = %v, %v", each, faults)
 	}
-	if each, err := ParseEach(`null`); each != nil || err != nil {
-		t.Errorf("null: %v, %v", each, err)
+	if each, faults, err := ParseEach(`{":b":{"S":"ok"}}`); len(each) != 1 || faults != nil || err != nil {
+		t.Errorf("without faults: %v, %v, %v", each, faults, err)
+	}
+	if each, faults, err := ParseEach(`null`); each != nil || faults != nil || err != nil {
+		t.Errorf("null: %v, %v, %v", each, faults, err)
 	}
 	for _, in := range []string{`[]`, `5`, `{":a":5}`, `{":a":{"S":"x"}`, "\xff"} {
-		if _, err := ParseEach(in); err == nil {
+		if _, _, err := ParseEach(in); err == nil {
 			t.Errorf("%s: no error", in)
 		}
 	}

@@ -7,8 +7,8 @@ import "strings"
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func Size(it Item) int {
 	size := 0
-	for name, v := range it {
-		size += len(name) + v.Size()
+	for _, f := range it {
+		size += len(f.Name) + f.Value.Size()
 	}
 	return size
 }

@@ -56,7 +56,7 @@ func TestSize(t *testing.T) {
 			t.Errorf("size of %s = %d, %v; want %d", c.json, v.Size(), err, c.want)
 		}
 	}
-	it := Item{"pk": String("x"), "naïve": Int(7)}
+	it := Item{{"naïve", Int(7)}, {"pk", String("x")}}
 	if got, want := Size(it), 2+1+6+2; got != want {
 		t.Errorf("Size = %d; want %d", got, want)
 	}

@@ -10,7 +10,7 @@ import (
 // storedVersion is the first byte of every stored item.
 //
 //	item   = version fields
-//	fields = count { text value }
+//	fields = count { text value }        in any order: earlier programs wrote them so
 //	value  = kind ( S N B: text | BOOL: 0 or 1 | NULL: | L: count { value } | M: fields | sets: count { text } )
 //	text   = length bytes; counts and lengths are unsigned varints
 const storedVersion = 1
@@ -25,8 +25,8 @@ func AppendStored(dst []byte, it Item) []byte {
 
 func appendFields(dst []byte, it Item) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(it)))
-	for name, v := range it {
-		dst = appendStoredValue(appendText(dst, name), v)
+	for _, f := range it {
+		dst = appendStoredValue(appendText(dst, f.Name), f.Value)
 	}
 	return dst
 }
@@ -141,14 +141,15 @@ func (r *reader) numberText() string {
 
 func (r *reader) fields(level int) Item {
 	n := r.count()
-	it := make(Item, min(n, maxReserved))
+	fields := make([]Field, 0, min(n, maxReserved))
 	for range n {
 		name := r.validText()
-		it[name] = r.value(level)
+		fields = append(fields, Field{name, r.value(level)})
 		if r.bad {
 			return nil
 		}
 	}
+	it := NewItem(fields)
 	if len(it) != n {
 		r.fail()
 	}

@@ -5,8 +5,6 @@
 // change it after handing it on. They may therefore be shared between goroutines and between items.
 package value
 
-import "maps"
-
 // Kind is the data type of a Value.
 type Kind uint8
 
@@ -62,12 +60,6 @@ type compound struct {
 	members []string // of a set: sorted, without duplicates, numbers in canonical text
 	fields  Item
 }
-
-// Item is an item or a map: attribute names and their values.
-type Item map[string]Value
-
-// Clone copies the item's top level; the values are shared, since they never change.
-func (it Item) Clone() Item { return maps.Clone(it) }
 
 // String makes an S. It must be valid UTF-8.
 func String(s string) Value { return Value{kind: S, text: s} }
@@ -156,8 +148,8 @@ func (v Value) Levels() int {
 	for _, e := range v.List() {
 		deepest = max(deepest, e.Levels())
 	}
-	for _, e := range v.Map() {
-		deepest = max(deepest, e.Levels())
+	for _, f := range v.Map() {
+		deepest = max(deepest, f.Value.Levels())
 	}
 	return deepest + 1
 }

@@ -221,17 +221,20 @@ func (d *Decoder) Strings(list *[]string) error {
 	})
 }
 
-// StringMap reads an object whose values are strings; a null leaves m nil.
-func (d *Decoder) StringMap(m *map[string]string) error {
+// StringMap reads an object whose values are strings, as an item of them; a null
+// leaves m nil.
+func (d *Decoder) StringMap(m *value.Item) error {
 	if d.null() {
 		return nil
 	}
-	*m = map[string]string{}
-	return d.Object(func(name string) error {
+	fields := make([]value.Field, 0, 8)
+	err := d.Object(func(name string) error {
 		s, err := d.text()
-		(*m)[name] = s
+		fields = append(fields, value.Field{Name: name, Value: value.String(s)})
 		return err
 	})
+	*m = value.NewItem(fields)
+	return err
 }
 
 // Raw returns the JSON of the next value; "" for null.

@@ -17,7 +17,7 @@ type request struct {
 	Flag    bool
 	Number  *int64
 	List    []string
-	Names   map[string]string
+	Names   value.Item
 	Raw     string
 	Skipped bool
 }
@@ -57,7 +57,7 @@ func TestDecode(t *testing.T) {
 		{" {\t} \n", request{}},
 		{`{"Name":null,"Flag":null,"Number":null,"List":null,"Names":null,"Raw":null}`, request{}},
 		{`{"Name":"\u00e4\"\n\ud83d\ude00\/","Flag":true,"Number":-12}`, request{Name: &name, Flag: true, Number: &n}},
-		{`{"List":["a","b"],"Names":{"#a":"b"}}`, request{List: []string{"a", "b"}, Names: map[string]string{"#a": "b"}}},
+		{`{"List":["a","b"],"Names":{"#a":"b"}}`, request{List: []string{"a", "b"}, Names: value.Item{{Name: "#a", Value: value.String("b")}}}},
 		{`{"Raw" : {"a":[1,{"b":"}"}]} , "x":[[],{}]}`, request{Raw: `{"a":[1,{"b":"}"}]}`, Skipped: true}},
 	}
 	for _, tc := range cases {
