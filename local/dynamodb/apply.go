@@ -21,7 +21,7 @@ func (w *writer) apply(c *change) {
 		w.batch.Delete(c.key)
 	} else {
 		if stored = c.stored; stored == nil {
-			stored = value.AppendStored(nil, c.new)
+			stored = value.Stored(c.new)
 		}
 		w.set(c.key, stored)
 	}
@@ -61,7 +61,8 @@ func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
 	if is {
 		entry := stored
 		if ix.projected != nil {
-			entry = value.AppendStored(nil, ix.project(c.new))
+			w.entry = value.AppendStored(w.entry[:0], ix.project(make([]value.Field, 0, likelyProjected), c.new))
+			entry = w.entry
 		}
 		w.key = t.entryKey(w.key[:0], ix, c.new)
 		w.set(w.key, entry)

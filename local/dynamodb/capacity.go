@@ -91,7 +91,9 @@ func (ix *index) writeUnits(old, new value.Item) float64 {
 	return n
 }
 
-func (ix *index) entrySize(item value.Item) int { return value.Size(ix.project(item)) }
+func (ix *index) entrySize(item value.Item) int {
+	return value.Size(ix.project(make([]value.Field, 0, likelyProjected), item))
+}
 
 func (u *capacity) total() float64 {
 	sum := u.table

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -63,7 +64,7 @@ type index struct {
 	Include    []string `json:",omitempty"`
 	Throughput *throughput
 
-	projected []string        // what an entry holds: keys, then Include; nil for ALL
+	projected []string        // what an entry holds: keys and Include, in order; nil for ALL
 	within    map[string]bool // the same as a set
 }
 
@@ -107,6 +108,7 @@ func (t *table) finish() {
 		for _, name := range ix.Include {
 			add(name)
 		}
+		slices.Sort(ix.projected)
 	}
 }
 
@@ -147,12 +149,15 @@ func (ix *index) has(item value.Item) bool {
 	return true
 }
 
-// project returns what the index's entry for item holds.
-func (ix *index) project(item value.Item) value.Item {
+// likelyProjected is how many attributes an entry of an index holds, seldom more.
+const likelyProjected = 8
+
+// project returns what the index's entry for item holds, in room if it suffices.
+func (ix *index) project(room []value.Field, item value.Item) value.Item {
 	if ix.projected == nil {
 		return item
 	}
-	entry := make([]value.Field, 0, len(ix.projected))
+	entry := room[:0]
 	for _, name := range ix.projected {
 		if v := item.Get(name); !v.IsZero() {
 			entry = append(entry, value.Field{Name: name, Value: v})

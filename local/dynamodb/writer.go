@@ -69,7 +69,7 @@ type writer struct {
 	records map[uint32]int    // by stream: those in its open shard, since the server was opened
 	now     int64             // Unix ms, as of this commit
 
-	key, keys, image, record []byte // scratch
+	key, keys, entry, image, record []byte // scratch
 }
 
 func (w *writer) run() {

@@ -150,7 +150,7 @@ func (s *Server) preparePut(p *itemParams, alone bool) (*change, error) {
 	}
 	return &change{
 		kind: changePut, table: t, keys: t.keyOf(item), key: t.itemKey(nil, item),
-		item: item, stored: value.AppendStored(nil, item),
+		item: item, stored: value.Stored(item),
 		cond: e.condition, args: e.args, showOld: p.returnFailed == returnAllOld,
 	}, nil
 }

@@ -3,6 +3,7 @@ package value
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 )
@@ -21,6 +22,45 @@ var ErrDamaged = errors.New("value: stored bytes are damaged")
 // AppendStored appends the item's form on disk to dst.
 func AppendStored(dst []byte, it Item) []byte {
 	return appendFields(append(dst, storedVersion), it)
+}
+
+// Stored gives the item's form on disk, in memory of just its size.
+func Stored(it Item) []byte { return AppendStored(make([]byte, 0, 1+storedSize(it)), it) }
+
+// storedSize gives how many bytes appendFields appends.
+func storedSize(it Item) int {
+	n := countSize(len(it))
+	for i := range it {
+		n += textSize(it[i].Name) + it[i].Value.storedSize()
+	}
+	return n
+}
+
+func countSize(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
+
+func textSize(s string) int { return countSize(len(s)) + len(s) }
+
+func (v Value) storedSize() int {
+	n := 1
+	switch v.kind {
+	case S, N, B:
+		n += textSize(v.text)
+	case BOOL:
+		n++
+	case L:
+		n += countSize(len(v.compound.list))
+		for _, e := range v.compound.list {
+			n += e.storedSize()
+		}
+	case M:
+		n += storedSize(v.compound.fields)
+	case SS, NS, BS:
+		n += countSize(len(v.compound.members))
+		for _, m := range v.compound.members {
+			n += textSize(m)
+		}
+	}
+	return n
 }
 
 func appendFields(dst []byte, it Item) []byte {

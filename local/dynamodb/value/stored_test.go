@@ -12,7 +12,11 @@ func TestStoredRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		it := genItem(3).Draw(t, "item")
-		got, err := DecodeStored(AppendStored(nil, it))
+		stored := Stored(it)
+		if len(stored) != 1+storedSize(it) {
+			t.Fatalf("%d bytes; room for %d was made", len(stored), 1+storedSize(it))
+		}
+		got, err := DecodeStored(stored)
 		if err != nil || !EqualItems(got, it) {
 			t.Fatalf("DecodeStored = %v, %v; want %v", got, err, it)
 		}
