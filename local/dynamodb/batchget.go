@@ -1,7 +1,9 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
 	"github.com/bloom-runtime/bloom/local/dynamodb/store"
@@ -114,8 +116,7 @@ func (s *Server) prepareKeys(c *catalog, k *keysParams) (*keysOf, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &keysOf{params: k, table: t, projection: e.projection, args: e.args}
-	seen := make(map[string]bool, len(k.keys))
+	w := &keysOf{params: k, table: t, keys: make([][]byte, 0, len(k.keys)), projection: e.projection, args: e.args}
 	for _, raw := range k.keys {
 		key, err := value.ParseItem(raw)
 		if err != nil {
@@ -124,11 +125,10 @@ func (s *Server) prepareKeys(c *catalog, k *keysParams) (*keysOf, error) {
 		if err := t.checkKey(key); err != nil {
 			return nil, err
 		}
-		at := t.itemKey(nil, key)
-		if seen[string(at)] {
+		at := t.newItemKey(key)
+		if slices.ContainsFunc(w.keys, func(other []byte) bool { return bytes.Equal(other, at) }) {
 			return nil, invalid("Provided list of item keys contains duplicates")
 		}
-		seen[string(at)] = true
 		w.keys = append(w.keys, at)
 	}
 	return w, nil
@@ -152,8 +152,7 @@ func (s *Server) batchGetItem(ctx context.Context, body string) ([]byte, error) 
 	}
 	view := s.store.View()
 	defer view.Release()
-	b := batchRead{view: view, used: capacities{}}
-	b.responses, b.unprocessed = wire.Begin(make([]byte, 0, 1024)), wire.Begin(nil)
+	b := newBatchRead(view, p)
 	for _, w := range work {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -162,15 +161,32 @@ func (s *Server) batchGetItem(ctx context.Context, body string) ([]byte, error) 
 			return nil, err
 		}
 	}
-	return b.answer(p.consumed), nil
+	return b.end(p.consumed), nil
 }
 
 // batchRead collects the answer.
 type batchRead struct {
-	view                   *store.View
-	size                   int // bytes of items so far
-	responses, unprocessed wire.Object
-	used                   capacities
+	view        *store.View
+	size        int         // bytes of items so far
+	answer      wire.Object // its buffer is that of responses until they end
+	responses   wire.Object
+	unprocessed wire.Object
+	used        capacities // nil when nobody asks
+	stored      []byte     // scratch
+}
+
+func newBatchRead(view *store.View, p *batchGetParams) *batchRead {
+	room := 128
+	for _, k := range p.tables {
+		room += min(len(k.keys), 32) * 512
+	}
+	b := &batchRead{view: view, answer: wire.Begin(make([]byte, 0, room)), unprocessed: wire.Begin(nil)}
+	b.answer.Name("Responses")
+	b.responses = wire.Begin(b.answer.Buf)
+	if wantsCapacity(p.consumed) {
+		b.used = capacities{}
+	}
+	return b
 }
 
 func (b *batchRead) read(w *keysOf) error {
@@ -184,24 +200,33 @@ func (b *batchRead) read(w *keysOf) error {
 			break
 		}
 		g := get{table: w.table, key: key, projection: w.projection, args: w.args}
-		item, err := g.read(b.view)
+		size, err := b.readOne(&g, &first)
 		if err != nil {
 			return err
 		}
-		size := value.Size(item)
 		b.size += size
-		b.used.of(w.table.Name).table += factor.units(size)
-		if item == nil {
-			continue
+		if b.used != nil {
+			b.used.of(w.table.Name).table += factor.units(size)
 		}
-		if !first {
-			b.responses.Buf = append(b.responses.Buf, ',')
-		}
-		first = false
-		b.responses.Buf = value.AppendItem(b.responses.Buf, g.project(item))
 	}
 	b.responses.Buf = append(b.responses.Buf, ']')
 	return nil
+}
+
+// readOne puts an item, if there is one, behind those of its table, and returns
+// its size. first tells that there are none yet.
+func (b *batchRead) readOne(g *get, first *bool) (size int, err error) {
+	stored, err := g.stored(b.stored, b.view)
+	if err != nil || stored == nil {
+		return 0, err
+	}
+	b.stored = stored
+	if !*first {
+		b.responses.Buf = append(b.responses.Buf, ',')
+	}
+	*first = false
+	b.responses.Buf, size, err = g.appendJSON(b.responses.Buf, stored)
+	return size, err
 }
 
 // leave puts the keys from number i on among the unprocessed ones, in the shape
@@ -236,10 +261,9 @@ func (b *batchRead) leave(k *keysParams, i int) {
 	b.unprocessed.Buf = o.End()
 }
 
-func (b *batchRead) answer(consumed string) []byte {
-	o := wire.Begin(make([]byte, 0, len(b.responses.Buf)+len(b.unprocessed.Buf)+128))
-	o.Name("Responses")
-	o.Buf = append(o.Buf, b.responses.End()...)
+func (b *batchRead) end(consumed string) []byte {
+	o := &b.answer
+	o.Buf = b.responses.End()
 	o.Name("UnprocessedKeys")
 	o.Buf = append(o.Buf, b.unprocessed.End()...)
 	if wantsCapacity(consumed) {

@@ -75,6 +75,14 @@ func appendAttrs(dst []byte, k *keySchema, item value.Item) []byte {
 	return dst
 }
 
+// likelyKey is as long as most keys.
+const likelyKey = 96
+
+// newItemKey returns the key under which item (or just its key) is stored.
+func (t *table) newItemKey(item value.Item) []byte {
+	return t.itemKey(make([]byte, 0, likelyKey), item)
+}
+
 // itemKey appends the key under which item (or just its key) is stored.
 func (t *table) itemKey(dst []byte, item value.Item) []byte {
 	return appendAttrs(tablePrefix(dst, kindItem, t.ID), &t.Key, item)

@@ -100,9 +100,9 @@ func (pg *page) key() *keySchema {
 
 func (pg *page) prefix() []byte {
 	if pg.index != nil {
-		return pg.table.indexPrefix(nil, pg.index)
+		return pg.table.indexPrefix(make([]byte, 0, likelyKey), pg.index)
 	}
-	return tablePrefix(nil, kindItem, pg.table.ID)
+	return tablePrefix(make([]byte, 0, likelyKey), kindItem, pg.table.ID)
 }
 
 // startAfter makes the page begin behind an earlier one's LastEvaluatedKey.
@@ -119,9 +119,9 @@ func (pg *page) startAfter(raw string) error {
 	}
 	var key []byte
 	if pg.index != nil {
-		key = pg.table.entryKey(nil, pg.index, start)
+		key = pg.table.entryKey(make([]byte, 0, likelyKey), pg.index, start)
 	} else {
-		key = pg.table.itemKey(nil, start)
+		key = pg.table.newItemKey(start)
 	}
 	if pg.hash != nil && !bytes.HasPrefix(key, pg.hash) {
 		return invalid("The provided starting key is outside query boundaries based on provided conditions")
@@ -172,7 +172,7 @@ func (pg *page) startAttrs() []keyAttr {
 
 // result is what a page found.
 type result struct {
-	items          []byte // JSON, between brackets
+	answer         wire.Object // with the items so far
 	count, scanned int
 	size           int        // bytes of the items looked at
 	last           value.Item // LastEvaluatedKey
@@ -181,27 +181,30 @@ type result struct {
 func (s *Server) readPage(ctx context.Context, pg *page) ([]byte, error) {
 	view := s.store.View()
 	defer view.Release()
-	r, err := pg.read(ctx, view, &s.gaps)
-	if err != nil {
+	r := &result{answer: wire.Begin(make([]byte, 0, 512))}
+	if !pg.countOnly {
+		r.answer.Name("Items")
+		r.answer.Buf = append(r.answer.Buf, '[')
+	}
+	if err := pg.read(ctx, view, &s.gaps, r); err != nil {
 		return nil, err
 	}
-	return pg.answer(r), nil
+	return pg.end(r), nil
 }
 
-func (pg *page) read(ctx context.Context, view *store.View, known *gaps) (*result, error) {
-	r := &result{}
+func (pg *page) read(ctx context.Context, view *store.View, known *gaps, r *result) error {
 	if bytes.Compare(pg.lower, pg.upper) >= 0 {
-		return r, nil
+		return nil
 	}
 	c, err := newCursor(view, known, pg.lower, pg.upper, pg.reverse)
 	if err != nil {
-		return nil, internal(err)
+		return internal(err)
 	}
 	err = pg.collect(ctx, c, r)
 	if cerr := c.close(); err == nil && cerr != nil {
 		err = internal(cerr)
 	}
-	return r, err
+	return err
 }
 
 func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
@@ -224,6 +227,9 @@ func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
 
 // take looks at the item under the iterator and returns its size.
 func (pg *page) take(r *result, it *pebble.Iterator) (int, error) {
+	if pg.asStored() {
+		return pg.takeStored(r, it)
+	}
 	item, err := pg.decode(it)
 	if err != nil {
 		return 0, err
@@ -247,11 +253,38 @@ func (pg *page) take(r *result, it *pebble.Iterator) (int, error) {
 	if pg.projection != nil {
 		item = pg.projection.Project(item, pg.args)
 	}
-	if r.items != nil {
-		r.items = append(r.items, ',')
-	}
-	r.items = value.AppendItem(r.items, item)
+	r.comma()
+	r.answer.Buf = value.AppendItem(r.answer.Buf, item)
 	return size, nil
+}
+
+// asStored tells whether the items are answered whole: then their stored form
+// becomes JSON without being taken apart.
+func (pg *page) asStored() bool {
+	return pg.filter == nil && pg.projection == nil && pg.segments <= 1 && !pg.countOnly
+}
+
+func (pg *page) takeStored(r *result, it *pebble.Iterator) (int, error) {
+	stored, err := it.ValueAndErr()
+	if err != nil {
+		return 0, internal(err)
+	}
+	r.scanned++
+	r.count++
+	r.comma()
+	var size int
+	if r.answer.Buf, size, err = value.TranscodeStored(r.answer.Buf, stored); err != nil {
+		return 0, err
+	}
+	r.size += size
+	return size, nil
+}
+
+// comma sets the newest item apart from the one before.
+func (r *result) comma() {
+	if r.count > 1 {
+		r.answer.Buf = append(r.answer.Buf, ',')
+	}
 }
 
 func (pg *page) decode(it *pebble.Iterator) (value.Item, error) {
@@ -282,12 +315,9 @@ func (pg *page) lastKey(it *pebble.Iterator) (value.Item, error) {
 	return value.NewItem(key), nil
 }
 
-func (pg *page) answer(r *result) []byte {
-	o := wire.Begin(make([]byte, 0, len(r.items)+256))
+func (pg *page) end(r *result) []byte {
+	o := &r.answer
 	if !pg.countOnly {
-		o.Name("Items")
-		o.Buf = append(o.Buf, '[')
-		o.Buf = append(o.Buf, r.items...)
 		o.Buf = append(o.Buf, ']')
 	}
 	o.Int("Count", int64(r.count))

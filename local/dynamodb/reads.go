@@ -21,17 +21,20 @@ func (s *Server) getItem(_ context.Context, body string) ([]byte, error) {
 	}
 	view := s.store.View()
 	defer view.Release()
-	item, err := get.read(view)
+	stored, err := get.stored(nil, view)
 	if err != nil {
 		return nil, err
 	}
-	o := wire.Begin(make([]byte, 0, 512))
-	if item != nil {
+	size := 0
+	o := wire.Begin(make([]byte, 0, 128+value.LikelyJSON(stored)))
+	if stored != nil {
 		o.Name("Item")
-		o.Buf = value.AppendItem(o.Buf, get.project(item))
+		if o.Buf, size, err = get.appendJSON(o.Buf, stored); err != nil {
+			return nil, err
+		}
 	}
 	if wantsCapacity(p.consumed) {
-		used := capacity{table: consistency(p.consistent).units(value.Size(item))}
+		used := capacity{table: consistency(p.consistent).units(size)}
 		o.Name("ConsumedCapacity")
 		o.Buf = used.appendJSON(o.Buf, get.table.Name, p.consumed, plainUnits)
 	}
@@ -72,24 +75,30 @@ func (s *Server) prepareGet(p *itemParams) (*get, error) {
 	if err := ofItem(t.checkKey(key)); err != nil {
 		return nil, err
 	}
-	return &get{table: t, key: t.itemKey(nil, key), projection: e.projection, args: e.args}, nil
+	return &get{table: t, key: t.newItemKey(key), projection: e.projection, args: e.args}, nil
 }
 
-// read returns the whole item; nil if there is none.
-func (g *get) read(view *store.View) (value.Item, error) {
-	stored, ok, err := view.Get(nil, g.key)
+// stored returns the whole item as it is stored, in buf if it has the room; nil if
+// there is none.
+func (g *get) stored(buf []byte, view *store.View) ([]byte, error) {
+	stored, ok, err := view.Get(buf[:0], g.key)
 	if err != nil {
 		return nil, internal(err)
 	}
 	if !ok {
 		return nil, nil
 	}
-	return value.DecodeStored(stored)
+	return stored, nil
 }
 
-func (g *get) project(item value.Item) value.Item {
+// appendJSON appends what is asked for of a stored item. size is the whole item's.
+func (g *get) appendJSON(dst, stored []byte) (json []byte, size int, err error) {
 	if g.projection == nil {
-		return item
+		return value.TranscodeStored(dst, stored)
 	}
-	return g.projection.Project(item, g.args)
+	item, err := value.DecodeStored(stored)
+	if err != nil {
+		return dst, 0, err
+	}
+	return value.AppendItem(dst, g.projection.Project(item, g.args)), value.Size(item), nil
 }

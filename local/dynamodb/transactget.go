@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
 	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
 )
 
@@ -96,6 +96,18 @@ func (s *Server) prepareGets(params []itemParams) ([]*get, error) {
 	return gets, nil
 }
 
+// respond puts the item, if there is one, into a transaction's response, and
+// returns its size.
+func (g *get) respond(response *wire.Object, view *store.View) (size int, err error) {
+	stored, err := g.stored(nil, view)
+	if err != nil || stored == nil {
+		return 0, err
+	}
+	response.Name("Item")
+	response.Buf, size, err = g.appendJSON(response.Buf, stored)
+	return size, err
+}
+
 func (s *Server) readGets(gets []*get, consumed string) ([]byte, error) {
 	view := s.store.View()
 	defer view.Release()
@@ -104,25 +116,19 @@ func (s *Server) readGets(gets []*get, consumed string) ([]byte, error) {
 	o := wire.Begin(make([]byte, 0, 1024))
 	o.Name("Responses")
 	for i, g := range gets {
-		item, err := g.read(view)
-		if err != nil {
-			return nil, err
-		}
-		n := value.Size(item)
-		if size += n; size > maxTransaction {
-			return nil, invalid("Transaction response size exceeds the limit of 4 MB")
-		}
-		used.of(g.table.Name).table += readTransactional.units(n)
 		sep := byte(',')
 		if i == 0 {
 			sep = '['
 		}
-		o.Buf = append(o.Buf, sep)
-		response := wire.Begin(o.Buf)
-		if item != nil {
-			response.Name("Item")
-			response.Buf = value.AppendItem(response.Buf, g.project(item))
+		response := wire.Begin(append(o.Buf, sep))
+		n, err := g.respond(&response, view)
+		if err != nil {
+			return nil, err
 		}
+		if size += n; size > maxTransaction {
+			return nil, invalid("Transaction response size exceeds the limit of 4 MB")
+		}
+		used.of(g.table.Name).table += readTransactional.units(n)
 		o.Buf = response.End()
 	}
 	o.Buf = append(o.Buf, ']')

@@ -231,11 +231,17 @@ func (s *Server) transactAnswer(p *transactWriteParams, r *write) ([]byte, error
 func (m capacities) replay(view *store.View, changes []change) error {
 	for i := range changes {
 		g := get{table: changes[i].table, key: changes[i].key}
-		item, err := g.read(view)
+		stored, err := g.stored(nil, view)
 		if err != nil {
 			return err
 		}
-		m.of(g.table.Name).table += readTransactional.units(value.Size(item))
+		size := 0
+		if stored != nil {
+			if _, size, err = g.appendJSON(nil, stored); err != nil {
+				return err
+			}
+		}
+		m.of(g.table.Name).table += readTransactional.units(size)
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (s *Server) preparePut(p *itemParams, alone bool) (*change, error) {
 		return nil, err
 	}
 	return &change{
-		kind: changePut, table: t, keys: t.keyOf(item), key: t.itemKey(nil, item),
+		kind: changePut, table: t, keys: t.keyOf(item), key: t.newItemKey(item),
 		item: item, stored: value.Stored(item),
 		cond: e.condition, args: e.args, showOld: p.returnFailed == returnAllOld,
 	}, nil
@@ -202,7 +202,7 @@ func (s *Server) prepareOn(name string, p *itemParams, kind changeKind, fields .
 		return nil, err
 	}
 	return &change{
-		kind: kind, table: t, keys: key, key: t.itemKey(nil, key),
+		kind: kind, table: t, keys: key, key: t.newItemKey(key),
 		update: e.update, cond: e.condition, args: e.args, showOld: p.returnFailed == returnAllOld,
 	}, nil
 }

@@ -79,12 +79,11 @@ type decoder struct {
 	invalid *Error
 }
 
-func newDecoder(json string) (*decoder, error) {
-	d := &decoder{lexer: lexer{src: json}}
-	if !utf8.ValidString(d.src) {
-		return nil, malformed("The request body is not valid UTF-8")
+func newDecoder(json string) (decoder, error) {
+	if !utf8.ValidString(json) {
+		return decoder{}, malformed("The request body is not valid UTF-8")
 	}
-	return d, nil
+	return decoder{lexer: lexer{src: json}}, nil
 }
 
 func (d *decoder) finish(err error) error {

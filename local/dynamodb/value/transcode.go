@@ -14,6 +14,9 @@ func TranscodeStored(dst, stored []byte) (json []byte, size int, err error) {
 	return t.dst, size, nil
 }
 
+// LikelyJSON guesses how long the JSON of a stored item is, rather too much than too little.
+func LikelyJSON(stored []byte) int { return len(stored) + min(len(stored)/2, 1<<10) }
+
 // transcoder reads a stored item and writes it as it goes.
 type transcoder struct {
 	reader
