@@ -247,8 +247,8 @@ func (b *batchRead) leave(k *keysParams, i int) {
 		o.Name("ConsistentRead")
 		o.Buf = append(o.Buf, "true"...)
 	}
-	if k.exprs.projection != nil {
-		o.String("ProjectionExpression", *k.exprs.projection)
+	if k.exprs.projection.Given {
+		o.String("ProjectionExpression", k.exprs.projection.S)
 	}
 	if k.exprs.names != nil {
 		o.Name("ExpressionAttributeNames")

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
@@ -49,7 +50,7 @@ func readBatchWrite(body string) (*batchWriteParams, error) {
 func (p *batchWriteParams) action(d *wire.Decoder, table string) error {
 	n := len(p.actions)
 	err := d.Object(func(name string) error {
-		a := batchAction{params: itemParams{table: &table}}
+		a := batchAction{params: itemParams{table: wire.Text{S: table, Given: true}}}
 		switch name {
 		case "PutRequest":
 			a.kind = changePut
@@ -108,7 +109,7 @@ func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error
 		if err != nil {
 			return nil, err
 		}
-		r.changes = append(r.changes, *c)
+		r.changes = append(r.changes, c)
 	}
 	if twice(r.changes) {
 		return nil, invalid("Provided list of item keys contains duplicates")
@@ -131,7 +132,7 @@ func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error
 }
 
 // prepareAction makes a change of an action that is not a request by itself.
-func (s *Server) prepareAction(kind changeKind, p *itemParams) (*change, error) {
+func (s *Server) prepareAction(kind changeKind, p *itemParams) (change, error) {
 	switch kind {
 	case changePut:
 		return s.preparePut(p, false)
@@ -144,12 +145,12 @@ func (s *Server) prepareAction(kind changeKind, p *itemParams) (*change, error) 
 
 // twice tells whether two changes are of the same item.
 func twice(changes []change) bool {
-	seen := make(map[string]bool, len(changes))
 	for i := range changes {
-		if seen[string(changes[i].key)] {
-			return true
+		for j := range i {
+			if bytes.Equal(changes[i].key, changes[j].key) {
+				return true
+			}
 		}
-		seen[string(changes[i].key)] = true
 	}
 	return false
 }

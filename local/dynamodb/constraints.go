@@ -62,7 +62,9 @@ func (c *constraints) name(v *string, at string, least int) {
 		c.present(false, at)
 		return
 	}
-	c.length(len(*v), quoted(*v), at, least, 255)
+	if n := len(*v); n < least || n > 255 {
+		c.length(n, quoted(*v), at, least, 255)
+	}
 	if *v != "" && strings.Trim(*v, nameCharacters) != "" {
 		c.add(quoted(*v), at, "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
 	}

@@ -36,7 +36,7 @@ type page struct {
 	segment, segments uint64
 }
 
-func (s *Server) newPage(name string, p *pageParams, e *expressions) (*page, error) {
+func (s *Server) newPage(name string, p *pageParams, e expressions) (*page, error) {
 	t, err := s.catalog.Load().table(name)
 	if err != nil {
 		return nil, err
@@ -48,9 +48,9 @@ func (s *Server) newPage(name string, p *pageParams, e *expressions) (*page, err
 	if p.limit != nil {
 		pg.limit = int(*p.limit)
 	}
-	if p.index != nil {
-		if pg.index = t.index(*p.index); pg.index == nil {
-			return nil, invalid("The table does not have the specified index: %s", *p.index)
+	if p.index.Given {
+		if pg.index = t.index(p.index.S); pg.index == nil {
+			return nil, invalid("The table does not have the specified index: %s", p.index.S)
 		}
 		if err := pg.checkIndex(p); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (pg *page) checkIndex(p *pageParams) error {
 	if pg.projection == nil || ix.projected == nil {
 		return nil
 	}
-	for _, name := range pg.projection.TopLevel(pg.args) {
+	for name := range pg.projection.TopLevel(pg.args) {
 		if !ix.within[name] {
 			return invalidParameter("Global secondary index %s does not project [%s]", ix.Name, name)
 		}
@@ -80,10 +80,10 @@ func (pg *page) checkIndex(p *pageParams) error {
 
 // checkFilter refuses a query's filter on its key: that is the key condition's.
 func (pg *page) checkFilter(p *pageParams) error {
-	if pg.filter == nil || p.exprs.keyCondition == nil {
+	if pg.filter == nil || !p.exprs.keyCondition.Given {
 		return nil
 	}
-	for _, name := range pg.filter.TopLevel(pg.args) {
+	for name := range pg.filter.TopLevel(pg.args) {
 		if pg.key().has(name) {
 			return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
 		}

@@ -11,7 +11,7 @@ import (
 // itemParams are the parameters of operations on one item, and of the actions
 // in transactions; each uses some of them.
 type itemParams struct {
-	table         *string
+	table         wire.Text
 	key, item     string // JSON
 	exprs         exprParams
 	returnValues  string
@@ -23,7 +23,7 @@ type itemParams struct {
 
 // exprParams are a request's expressions and what their placeholders stand for.
 type exprParams struct {
-	condition, update, projection, keyCondition, filter *string
+	condition, update, projection, keyCondition, filter wire.Text
 	names                                               value.Item // each an S
 	values                                              string     // JSON
 	legacy                                              []string   // parameters from before expressions, by name
@@ -33,15 +33,15 @@ type exprParams struct {
 func (p *exprParams) member(d *wire.Decoder, name string) (ok bool, err error) {
 	switch name {
 	case "ConditionExpression":
-		err = d.OptionalString(&p.condition)
+		err = d.Text(&p.condition)
 	case "UpdateExpression":
-		err = d.OptionalString(&p.update)
+		err = d.Text(&p.update)
 	case "ProjectionExpression":
-		err = d.OptionalString(&p.projection)
+		err = d.Text(&p.projection)
 	case "KeyConditionExpression":
-		err = d.OptionalString(&p.keyCondition)
+		err = d.Text(&p.keyCondition)
 	case "FilterExpression":
-		err = d.OptionalString(&p.filter)
+		err = d.Text(&p.filter)
 	case "ExpressionAttributeNames":
 		err = d.StringMap(&p.names)
 	case "ExpressionAttributeValues":
@@ -64,7 +64,7 @@ func (p *itemParams) read(d *wire.Decoder) error {
 func (p *itemParams) member(d *wire.Decoder, name string) error {
 	switch name {
 	case "TableName":
-		return d.OptionalString(&p.table)
+		return d.Text(&p.table)
 	case "Key":
 		return d.RawInto(&p.key)
 	case "Item":
@@ -97,8 +97,11 @@ func readItemParams(body string) (*itemParams, error) {
 // expression is one of an operation's kinds of expressions and its text.
 type expression struct {
 	field  expr.Field
-	source *string
+	source string
 }
+
+// maxExpressions is how many kinds of expressions an operation takes.
+const maxExpressions = 3
 
 // expressions are a request's, parsed and checked; those that were not given are nil.
 type expressions struct {
@@ -110,28 +113,26 @@ type expressions struct {
 }
 
 // parse parses and checks the expressions that the operation takes.
-func (s *Server) parse(p *exprParams, fields ...expr.Field) (*expressions, error) {
-	given := p.given(fields)
+func (s *Server) parse(p *exprParams, fields ...expr.Field) (e expressions, err error) {
+	given := p.given(make([]expression, 0, maxExpressions), fields)
 	if err := p.checkUse(fields, given); err != nil {
-		return nil, err
+		return e, err
 	}
-	e := &expressions{}
-	var err error
 	if e.args, err = expr.NewArgs(p.names, p.values); err != nil {
-		return nil, err
+		return e, err
 	}
-	used := make([]expr.Usage, 0, len(given))
+	used := make([]expr.Usage, 0, maxExpressions)
 	for _, g := range given {
-		u, err := s.parseOne(e, g)
+		u, err := s.parseOne(&e, g)
 		if err != nil {
-			return nil, err
+			return e, err
 		}
 		used = append(used, u)
 	}
 	return e, e.args.Unused(used...)
 }
 
-func (p *exprParams) source(f expr.Field) *string {
+func (p *exprParams) source(f expr.Field) wire.Text {
 	switch f {
 	case expr.ConditionExpression:
 		return p.condition
@@ -146,11 +147,10 @@ func (p *exprParams) source(f expr.Field) *string {
 	}
 }
 
-func (p *exprParams) given(fields []expr.Field) []expression {
-	given := make([]expression, 0, len(fields))
+func (p *exprParams) given(given []expression, fields []expr.Field) []expression {
 	for _, f := range fields {
-		if src := p.source(f); src != nil {
-			given = append(given, expression{f, src})
+		if src := p.source(f); src.Given {
+			given = append(given, expression{f, src.S})
 		}
 	}
 	return given
@@ -173,7 +173,7 @@ func (p *exprParams) checkUse(fields []expr.Field, given []expression) error {
 		if f == expr.ProjectionExpression {
 			continue
 		}
-		if p.source(f) != nil {
+		if p.source(f).Given {
 			return nil
 		}
 		takes = append(takes, f)
@@ -212,24 +212,24 @@ func (p *exprParams) refuseLegacy(given []expression) error {
 func (s *Server) parseOne(e *expressions, g expression) (u expr.Usage, err error) {
 	switch g.field {
 	case expr.UpdateExpression:
-		if e.update, err = s.exprs.Update(*g.source); err == nil {
+		if e.update, err = s.exprs.Update(g.source); err == nil {
 			u, err = e.update.Uses(), e.update.Check(e.args)
 		}
 	case expr.ProjectionExpression:
-		if e.projection, err = s.exprs.Projection(*g.source); err == nil {
+		if e.projection, err = s.exprs.Projection(g.source); err == nil {
 			u, err = e.projection.Uses(), e.projection.Check(e.args)
 		}
 	case expr.KeyConditionExpression:
 		// Checked when it is resolved: that needs the schema.
-		if e.keyCondition, err = s.exprs.KeyCondition(*g.source); err == nil {
+		if e.keyCondition, err = s.exprs.KeyCondition(g.source); err == nil {
 			u = e.keyCondition.Uses()
 		}
 	case expr.ConditionExpression:
-		if e.condition, err = s.exprs.Condition(*g.source, g.field); err == nil {
+		if e.condition, err = s.exprs.Condition(g.source, g.field); err == nil {
 			u, err = e.condition.Uses(), e.condition.Check(e.args)
 		}
 	case expr.FilterExpression:
-		if e.filter, err = s.exprs.Condition(*g.source, g.field); err == nil {
+		if e.filter, err = s.exprs.Condition(g.source, g.field); err == nil {
 			u, err = e.filter.Uses(), e.filter.Check(e.args)
 		}
 	}

@@ -18,7 +18,7 @@ const (
 
 // pageParams are the parameters of Query and Scan.
 type pageParams struct {
-	table, index  *string
+	table, index  wire.Text
 	exprs         exprParams
 	sel           string
 	consumed      string
@@ -39,9 +39,9 @@ func readPageParams(body string) (*pageParams, error) {
 func (p *pageParams) member(d *wire.Decoder, name string) error {
 	switch name {
 	case "TableName":
-		return d.OptionalString(&p.table)
+		return d.Text(&p.table)
 	case "IndexName":
-		return d.OptionalString(&p.index)
+		return d.Text(&p.index)
 	case "Select":
 		return d.String(&p.sel)
 	case "ReturnConsumedCapacity":
@@ -101,15 +101,15 @@ func (s *Server) query(ctx context.Context, body string) ([]byte, error) {
 
 // validate checks the parameters by themselves and returns the table's name.
 func (p *pageParams) validate() (string, error) {
-	name, err := tableName(p.table)
+	name, err := tableName(p.table.Pointer())
 	if err != nil {
 		return "", err
 	}
 	var c constraints
 	c.consumedCapacity(p.consumed)
 	c.enum(p.sel, "select", selectSpecific, selectCount, selectAll, selectProjected)
-	if p.index != nil {
-		c.name(p.index, "indexName", 3)
+	if p.index.Given {
+		c.name(&p.index.S, "indexName", 3)
 	}
 	if p.limit != nil && *p.limit < 1 {
 		c.between(int(*p.limit), "limit", 1, 1<<31-1)
@@ -127,9 +127,9 @@ func (p *pageParams) validate() (string, error) {
 }
 
 func (p *pageParams) checkSelect() error {
-	projection := p.exprs.projection != nil
+	projection := p.exprs.projection.Given
 	switch {
-	case p.sel == selectProjected && p.index == nil:
+	case p.sel == selectProjected && !p.index.Given:
 		return invalidParameter("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	case p.sel == selectSpecific && !projection && len(p.exprs.legacy) == 0:
 		return invalidParameter("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
@@ -142,7 +142,7 @@ func (p *pageParams) checkSelect() error {
 }
 
 // bind turns the key condition into the stretch of keys to read.
-func (pg *page) bind(e *expressions) error {
+func (pg *page) bind(e expressions) error {
 	k := pg.key()
 	r, err := e.keyCondition.Resolve(e.args, k.Hash.Name, k.rangeName())
 	if err != nil {
@@ -205,7 +205,7 @@ func (s *Server) scan(ctx context.Context, body string) ([]byte, error) {
 		return nil, err
 	}
 	p.forward = true
-	p.exprs.keyCondition = nil
+	p.exprs.keyCondition = wire.Text{}
 	name, err := p.validate()
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ type get struct {
 }
 
 func (s *Server) prepareGet(p *itemParams) (*get, error) {
-	name, err := tableName(p.table)
+	name, err := tableName(p.table.Pointer())
 	if err != nil {
 		return nil, err
 	}

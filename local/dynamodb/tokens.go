@@ -3,9 +3,6 @@ package dynamodb
 import (
 	"crypto/sha256"
 	"encoding/binary"
-
-	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
-	"github.com/bloom-runtime/bloom/local/dynamodb/value"
 )
 
 // tokenLives is how long a ClientRequestToken makes a transaction idempotent, ms.
@@ -61,50 +58,3 @@ func (w *writer) useToken(t *token) {
 	w.tokens[t.text] = t
 	w.batch.Set(tokenKey(periodOf(w.now), t.text), t.stored(w.now))
 }
-
-// fingerprint is the same for two requests that mean the same, in whatever order
-// their maps were written.
-type fingerprint struct{ buf []byte }
-
-func (f *fingerprint) text(s string) {
-	f.buf = append(binary.AppendUvarint(f.buf, uint64(len(s))), s...)
-}
-
-func (f *fingerprint) value(v value.Value) {
-	f.buf = append(f.buf, byte(v.Kind()))
-	switch v.Kind() {
-	case value.S, value.N, value.B:
-		f.text(v.Text())
-	case value.BOOL:
-		if v.Truth() {
-			f.buf = append(f.buf, 1)
-		}
-	case value.L:
-		f.buf = binary.AppendUvarint(f.buf, uint64(len(v.List())))
-		for _, e := range v.List() {
-			f.value(e)
-		}
-	case value.M:
-		f.item(v.Map())
-	case value.SS, value.NS, value.BS:
-		f.buf = binary.AppendUvarint(f.buf, uint64(len(v.Members())))
-		for _, m := range v.Members() {
-			f.text(m)
-		}
-	}
-}
-
-func (f *fingerprint) item(it value.Item) {
-	f.buf = binary.AppendUvarint(f.buf, uint64(len(it)))
-	for _, field := range it {
-		f.text(field.Name)
-		f.value(field.Value)
-	}
-}
-
-func (f *fingerprint) args(a expr.Args) {
-	f.item(a.Names)
-	f.item(a.Values)
-}
-
-func (f *fingerprint) sum() [sha256.Size]byte { return sha256.Sum256(f.buf) }

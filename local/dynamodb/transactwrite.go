@@ -2,6 +2,8 @@ package dynamodb
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -28,7 +30,7 @@ type action struct {
 type transactWriteParams struct {
 	given    bool
 	actions  []action
-	token    *string
+	token    wire.Text
 	consumed string
 	metrics  string
 }
@@ -44,9 +46,10 @@ func readTransactWrite(body string) (*transactWriteParams, error) {
 		switch name {
 		case "TransactItems":
 			p.given = true
+			p.actions = make([]action, 0, 4)
 			return d.Array(func() error { return p.action(d) })
 		case "ClientRequestToken":
-			return d.OptionalString(&p.token)
+			return d.Text(&p.token)
 		case "ReturnConsumedCapacity":
 			return d.String(&p.consumed)
 		case "ReturnItemCollectionMetrics":
@@ -82,16 +85,20 @@ func (p *transactWriteParams) validate() error {
 	c.transactItems(p.given, len(p.actions))
 	c.consumedCapacity(p.consumed)
 	c.enum(p.metrics, "returnItemCollectionMetrics", "SIZE", "NONE")
-	if p.token != nil {
-		c.length(len(*p.token), quoted(*p.token), "clientRequestToken", 1, maxToken)
+	if n := len(p.token.S); p.token.Given && (n < 1 || n > maxToken) {
+		c.length(n, quoted(p.token.S), "clientRequestToken", 1, maxToken)
 	}
 	for i := range p.actions {
 		a := &p.actions[i]
 		switch a.kind {
 		case changeUpdate:
-			c.present(a.params.exprs.update != nil, fmt.Sprintf("transactItems.%d.member.update.updateExpression", i+1))
+			if !a.params.exprs.update.Given {
+				c.present(false, fmt.Sprintf("transactItems.%d.member.update.updateExpression", i+1))
+			}
 		case changeCheck:
-			c.present(a.params.exprs.condition != nil, fmt.Sprintf("transactItems.%d.member.conditionCheck.conditionExpression", i+1))
+			if !a.params.exprs.condition.Given {
+				c.present(false, fmt.Sprintf("transactItems.%d.member.conditionCheck.conditionExpression", i+1))
+			}
 		case changePut, changeDelete:
 		}
 	}
@@ -135,16 +142,16 @@ func (s *Server) prepareTransaction(p *transactWriteParams) (*write, error) {
 	size := 0
 	for i := range p.actions {
 		c, err := s.prepareAction(p.actions[i].kind, &p.actions[i].params)
-		if ofItem := (*itemError)(nil); errors.As(err, &ofItem) {
-			reasons[i] = ofItem.reason()
-			refused = true
-			continue
-		}
 		if err != nil {
+			if ofItem := (*itemError)(nil); errors.As(err, &ofItem) {
+				reasons[i] = ofItem.reason()
+				refused = true
+				continue
+			}
 			return nil, err
 		}
 		size += value.Size(c.item)
-		r.changes = append(r.changes, *c)
+		r.changes = append(r.changes, c)
 	}
 	switch {
 	case refused:
@@ -154,30 +161,32 @@ func (s *Server) prepareTransaction(p *transactWriteParams) (*write, error) {
 	case size > maxTransaction:
 		return nil, invalid("Transaction request size exceeds the limit of 4 MB")
 	}
-	if p.token != nil {
-		r.token = &token{text: *p.token, fingerprint: p.fingerprint(r.changes)}
+	if p.token.Given {
+		r.token = &token{text: p.token.S, fingerprint: p.fingerprint(r.changes)}
 	}
 	return r, nil
 }
 
-// fingerprint covers all that the actions say.
-func (p *transactWriteParams) fingerprint(changes []change) [32]byte {
-	var f fingerprint
+// fingerprint covers all that the actions say. It is the same for requests that
+// mean the same, in whatever order their maps were written: stored forms have an
+// order, and each part tells where it ends.
+func (p *transactWriteParams) fingerprint(changes []change) (sum [sha256.Size]byte) {
+	hash := sha256.New()
+	buf := make([]byte, 0, 1<<10)
 	for i := range changes {
 		c, a := &changes[i], &p.actions[i].params
-		f.text(p.actions[i].name)
-		f.buf = append(f.buf, c.key...)
-		f.item(c.item)
-		for _, src := range []*string{a.exprs.condition, a.exprs.update} {
-			if src != nil {
-				f.text(*src)
-			}
-			f.buf = append(f.buf, 0)
+		buf = append(append(buf[:0], byte(c.kind)), c.key...)
+		buf = append(buf, c.stored...)
+		for _, text := range []wire.Text{a.exprs.condition, a.exprs.update} {
+			buf = binary.AppendUvarint(buf, uint64(len(text.S)))
+			buf = append(buf, text.S...)
 		}
-		f.text(a.returnFailed)
-		f.args(c.args)
+		buf = append(append(buf, a.returnFailed...), 0)
+		buf = value.AppendStored(value.AppendStored(buf, c.args.Names), c.args.Values)
+		_, _ = hash.Write(buf) // never fails
 	}
-	return f.sum()
+	hash.Sum(sum[:0])
+	return sum
 }
 
 // reasonsOf says of each change why it stopped the transaction.

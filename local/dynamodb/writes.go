@@ -57,8 +57,8 @@ func (s *Server) deleteItem(ctx context.Context, body string) ([]byte, error) {
 }
 
 // writeOne carries out a change that is a request by itself.
-func (s *Server) writeOne(ctx context.Context, p *itemParams, c *change) ([]byte, error) {
-	r := &write{changes: []change{*c}}
+func (s *Server) writeOne(ctx context.Context, p *itemParams, c change) ([]byte, error) {
+	r := &write{changes: []change{c}}
 	if err := s.submit(ctx, r); err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (c *change) returned(returnValues string) value.Item {
 // validate checks the parameters that need no table. alone is false for an
 // action of a transaction, which has fewer of them.
 func (p *itemParams) validate(alone bool, body string, at string) (string, error) {
-	name, err := tableName(p.table)
+	name, err := tableName(p.table.Pointer())
 	if err != nil {
 		return "", err
 	}
@@ -125,30 +125,30 @@ func (p *itemParams) onlyOldValues() error {
 	return invalid("ReturnValues can only be ALL_OLD or NONE")
 }
 
-func (s *Server) preparePut(p *itemParams, alone bool) (*change, error) {
+func (s *Server) preparePut(p *itemParams, alone bool) (change, error) {
 	name, err := p.validate(alone, p.item, "item")
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if err := p.onlyOldValues(); err != nil {
-		return nil, err
+		return change{}, err
 	}
 	item, err := value.ParseItem(p.item)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	e, err := s.parse(&p.exprs, expr.ConditionExpression)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	t, err := s.catalog.Load().table(name)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if err := ofItem(t.checkItem(item, value.Size(item))); err != nil {
-		return nil, err
+		return change{}, err
 	}
-	return &change{
+	return change{
 		kind: changePut, table: t, keys: t.keyOf(item), key: t.newItemKey(item),
 		item: item, stored: value.Stored(item),
 		cond: e.condition, args: e.args, showOld: p.returnFailed == returnAllOld,
@@ -156,52 +156,52 @@ func (s *Server) preparePut(p *itemParams, alone bool) (*change, error) {
 }
 
 // prepareKeyed makes a delete or a condition check.
-func (s *Server) prepareKeyed(p *itemParams, kind changeKind, alone bool) (*change, error) {
+func (s *Server) prepareKeyed(p *itemParams, kind changeKind, alone bool) (change, error) {
 	name, err := p.validate(alone, p.key, "key")
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if err := p.onlyOldValues(); err != nil {
-		return nil, err
+		return change{}, err
 	}
 	return s.prepareOn(name, p, kind, expr.ConditionExpression)
 }
 
-func (s *Server) prepareUpdate(p *itemParams, alone bool) (*change, error) {
+func (s *Server) prepareUpdate(p *itemParams, alone bool) (change, error) {
 	name, err := p.validate(alone, p.key, "key")
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	c, err := s.prepareOn(name, p, changeUpdate, expr.UpdateExpression, expr.ConditionExpression)
 	if err != nil || c.update == nil {
 		return c, err
 	}
-	for _, attr := range c.update.TopLevel(c.args) {
+	for attr := range c.update.TopLevel(c.args) {
 		if c.table.Key.has(attr) {
-			return nil, invalidParameter("Cannot update attribute %s. This attribute is part of the key", attr)
+			return change{}, invalidParameter("Cannot update attribute %s. This attribute is part of the key", attr)
 		}
 	}
 	return c, nil
 }
 
 // prepareOn makes a change of the item that p's key names.
-func (s *Server) prepareOn(name string, p *itemParams, kind changeKind, fields ...expr.Field) (*change, error) {
+func (s *Server) prepareOn(name string, p *itemParams, kind changeKind, fields ...expr.Field) (change, error) {
 	key, err := value.ParseItem(p.key)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	e, err := s.parse(&p.exprs, fields...)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	t, err := s.catalog.Load().table(name)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if err := ofItem(t.checkKey(key)); err != nil {
-		return nil, err
+		return change{}, err
 	}
-	return &change{
+	return change{
 		kind: kind, table: t, keys: key, key: t.newItemKey(key),
 		update: e.update, cond: e.condition, args: e.args, showOld: p.returnFailed == returnAllOld,
 	}, nil

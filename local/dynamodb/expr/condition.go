@@ -1,6 +1,10 @@
 package expr
 
-import "github.com/bloom-runtime/bloom/local/dynamodb/value"
+import (
+	"iter"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/value"
+)
 
 // Condition is a parsed ConditionExpression or FilterExpression.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
@@ -28,8 +32,8 @@ func (c *Condition) Check(a Args) error {
 	return c.field.refuse(c.root.check(a))
 }
 
-// TopLevel gives the top-level attributes that c mentions, each once.
-func (c *Condition) TopLevel(a Args) []string {
+// TopLevel gives the top-level attributes that c mentions; one may come twice.
+func (c *Condition) TopLevel(a Args) iter.Seq[string] {
 	var paths []path
 	c.root.collect(&paths)
 	return topLevels(paths, a)

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -58,7 +59,7 @@ func FuzzCondition(f *testing.F) {
 				_, err := c.Eval(given, args)
 				mustBeOurs(t, src, err)
 			}
-			c.TopLevel(args)
+			_ = slices.Collect(c.TopLevel(args))
 		}
 	})
 }
@@ -78,7 +79,7 @@ func FuzzUpdate(f *testing.F) {
 		}
 		checked := u.Check(a)
 		mustBeOurs(t, src, checked)
-		u.TopLevel(a)
+		_ = slices.Collect(u.TopLevel(a))
 		for _, old := range []value.Item{it, nil} {
 			updated, err := u.Apply(old, a)
 			mustBeOurs(t, src, err)
@@ -103,7 +104,7 @@ func FuzzProjection(f *testing.F) {
 			return
 		}
 		mustBeOurs(t, src, p.Check(a))
-		p.TopLevel(a)
+		_ = slices.Collect(p.TopLevel(a))
 		mustBeStorable(t, src, p.Project(it, a))
 	})
 }

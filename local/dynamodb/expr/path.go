@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,18 +55,15 @@ func (p path) appendResolved(steps []step, a Args) []step {
 	return steps
 }
 
-// resolveAll resolves the paths into memory that they share.
-func resolveAll(paths []path, a Args) [][]step {
-	n := 0
+// likelyPaths is how many paths an expression has, seldom more.
+const likelyPaths = 16
+
+// appendAll appends the resolved paths to resolved, with their steps in the room of steps if it suffices.
+func appendAll(resolved [][]step, steps []step, paths []path, a Args) [][]step {
 	for _, p := range paths {
-		n += len(p.steps)
-	}
-	steps := make([]step, 0, n)
-	resolved := make([][]step, len(paths))
-	for i, p := range paths {
 		begin := len(steps)
 		steps = p.appendResolved(steps, a)
-		resolved[i] = steps[begin:]
+		resolved = append(resolved, steps[begin:])
 	}
 	return resolved
 }
@@ -130,7 +128,7 @@ func pathText(steps []step) string {
 // checkPaths refuses undefined placeholders, paths of which one lies within another, and two that take the same value for a
 // map and for a list. Of several faults AWS names the one that comes first from the end.
 func checkPaths(paths []path, a Args) error {
-	resolved := resolveAll(paths, a)
+	resolved := appendAll(make([][]step, 0, likelyPaths), make([]step, 0, likelyPaths), paths, a)
 	for i, p := range slices.Backward(paths) {
 		if err := p.undefined(a); err != nil {
 			return err
@@ -172,15 +170,13 @@ func relate(a, b []step) relation {
 	return overlapping
 }
 
-// topLevels gives the top-level attributes of paths, each once, in their order.
-func topLevels(paths []path, a Args) []string {
-	names := make([]string, 0, len(paths))
-	seen := make(map[string]bool, len(paths))
-	for _, p := range paths {
-		if name := p.top(a); !seen[name] {
-			seen[name] = true
-			names = append(names, name)
+// topLevels gives the top-level attributes of paths, in their order; one may come twice.
+func topLevels(paths []path, a Args) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, p := range paths {
+			if !yield(p.top(a)) {
+				return
+			}
 		}
 	}
-	return names
 }

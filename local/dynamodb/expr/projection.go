@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -30,8 +31,8 @@ func ParseProjection(src string) (*Projection, error) {
 // Uses names the placeholders in p.
 func (p *Projection) Uses() Usage { return p.usage }
 
-// TopLevel gives the top-level attributes that p names, each once.
-func (p *Projection) TopLevel(a Args) []string { return topLevels(p.paths, a) }
+// TopLevel gives the top-level attributes that p names; one may come twice.
+func (p *Projection) TopLevel(a Args) iter.Seq[string] { return topLevels(p.paths, a) }
 
 // Check finds undefined placeholders and paths that overlap.
 func (p *Projection) Check(a Args) error {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -129,8 +130,8 @@ func (p *parser) sourceIn() (s source, parentheses bool) {
 // Uses names the placeholders in u.
 func (u *Update) Uses() Usage { return u.usage }
 
-// TopLevel gives the top-level attributes that u writes, each once.
-func (u *Update) TopLevel(a Args) []string { return topLevels(u.paths, a) }
+// TopLevel gives the top-level attributes that u writes; one may come twice.
+func (u *Update) TopLevel(a Args) iter.Seq[string] { return topLevels(u.paths, a) }
 
 // Touched gives those parts of an item that u writes, for UPDATED_OLD (of the old item) and UPDATED_NEW (of the new);
 // it is empty when the item has none of them, and never nil.

@@ -12,8 +12,8 @@ import (
 // are ValidationExceptions for what does not fit the item: attributes that are missing or of the wrong type, paths that
 // lead nowhere, numbers out of range.
 func (u *Update) Apply(old value.Item, a Args) (value.Item, error) {
-	edits := make([]edit, len(u.actions))
-	steps := resolveAll(u.paths, a)
+	edits := slices.Grow(make([]edit, 0, likelyPaths), len(u.actions))[:len(u.actions)]
+	steps := appendAll(make([][]step, 0, likelyPaths), make([]step, 0, likelyPaths), u.paths, a)
 	for i, act := range slices.Backward(u.actions) {
 		e := edit{verb: act.verb, steps: steps[i], operand: a.Values.Get(act.value)}
 		if act.verb == set {
@@ -118,16 +118,23 @@ type edit struct {
 
 // editFields applies the edits to a map, whose own path has depth steps, and gives the changed copy.
 func editFields(fields value.Item, edits []edit, depth int) (value.Item, error) {
-	changed := make([]value.Field, 0, len(edits))
-	err := forEachStep(edits, depth, func(s step, group []edit) error {
+	changed := make([]value.Field, 0, likelyPaths)
+	for i := range edits {
+		group := groupOf(edits, i, depth)
+		if group == nil {
+			continue
+		}
+		s := group[0].steps[depth]
 		if s.isIndex() {
-			return errUpdatePath
+			return nil, errUpdatePath
 		}
 		v, err := editValue(fields.Get(s.name), group, depth+1)
+		if err != nil {
+			return nil, err
+		}
 		changed = append(changed, value.Field{Name: s.name, Value: v})
-		return err
-	})
-	return fields.With(changed), err
+	}
+	return fields.With(changed), nil
 }
 
 // editList is editFields for a list. Indexes are those of the list before the update; new elements go to its end, in the
@@ -135,44 +142,50 @@ func editFields(fields value.Item, edits []edit, depth int) (value.Item, error) 
 func editList(list []value.Value, edits []edit, depth int) ([]value.Value, error) {
 	result := slices.Clone(list)
 	added := map[int]value.Value{}
-	err := forEachStep(edits, depth, func(s step, group []edit) error {
+	for i := range edits {
+		group := groupOf(edits, i, depth)
+		if group == nil {
+			continue
+		}
+		s := group[0].steps[depth]
 		if !s.isIndex() {
-			return errUpdatePath
+			return nil, errUpdatePath
+		}
+		var old value.Value
+		if s.index < len(list) {
+			old = list[s.index]
+		}
+		v, err := editValue(old, group, depth+1)
+		if err != nil {
+			return nil, err
 		}
 		if s.index < len(list) {
-			v, err := editValue(list[s.index], group, depth+1)
 			result[s.index] = v
-			return err
+		} else {
+			added[s.index] = v
 		}
-		v, err := editValue(value.Value{}, group, depth+1)
-		added[s.index] = v
-		return err
-	})
+	}
 	for _, index := range slices.Sorted(maps.Keys(added)) {
 		result = append(result, added[index])
 	}
-	return slices.DeleteFunc(result, value.Value.IsZero), err
+	return slices.DeleteFunc(result, value.Value.IsZero), nil
 }
 
-// forEachStep calls visit for each distinct step at the depth with the edits that pass through it.
-func forEachStep(edits []edit, depth int, visit func(step, []edit) error) error {
-	for i := range edits {
-		s := edits[i].steps[depth]
-		same := func(e edit) bool { return e.steps[depth] == s }
-		if slices.ContainsFunc(edits[:i], same) {
-			continue // visited
-		}
-		group := edits[i : i+1 : i+1]
-		for _, other := range edits[i+1:] {
-			if same(other) {
-				group = append(group, other)
-			}
-		}
-		if err := visit(s, group); err != nil {
-			return err
+// groupOf gives the edits that have the step of number i in common at the depth; nil if one before it has that too, which
+// is in whose group they are.
+func groupOf(edits []edit, i, depth int) []edit {
+	s := edits[i].steps[depth]
+	same := func(e edit) bool { return e.steps[depth] == s }
+	if slices.ContainsFunc(edits[:i], same) {
+		return nil
+	}
+	group := edits[i : i+1 : i+1]
+	for _, other := range edits[i+1:] {
+		if same(other) {
+			group = append(group, other)
 		}
 	}
-	return nil
+	return group
 }
 
 // editValue applies the edits to the value that their first depth steps lead to; the zero Value stands for none, before

@@ -324,7 +324,7 @@ func TestUpdateTopLevel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := u.TopLevel(a); !slices.Equal(got, []string{"m", "a", "n", "ss"}) {
+	if got := slices.Collect(u.TopLevel(a)); !slices.Equal(got, []string{"m", "m", "a", "n", "ss"}) {
 		t.Errorf("TopLevel = %v", got)
 	}
 	uses := u.Uses()

@@ -92,10 +92,10 @@ func (it Item) find(name string) (int, bool) {
 }
 
 // With gives a copy of the item with the fields put in, in place of those of the same names; a field whose value is the
-// zero Value is taken out. The values are shared, since they never change. No name may come twice.
+// zero Value is taken out. The values are shared, since they never change. No name may come twice. With puts the fields in
+// order and keeps no hold of them.
 func (it Item) With(fields []Field) Item {
 	if !inOrder(fields) {
-		fields = slices.Clone(fields)
 		sortStable(fields)
 	}
 	merged := make(Item, 0, len(it)+len(fields))

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -54,10 +55,10 @@ func ParseEach(json string) (values Item, faults map[string]*Error, err error) {
 	if err := d.expectMap(); err != nil {
 		return nil, nil, err
 	}
-	fields := make([]Field, 0, d.likelyFields())
+	begin := len(d.open)
 	err = d.object(func(name string) error {
 		v, err := d.value(1)
-		fields = append(fields, Field{name, v})
+		d.open = append(d.open, Field{name, v})
 		switch {
 		case d.invalid != nil && faults == nil:
 			faults = map[string]*Error{name: d.invalid}
@@ -69,7 +70,7 @@ func ParseEach(json string) (values Item, faults map[string]*Error, err error) {
 		d.invalid = nil
 		return err
 	})
-	return NewItem(fields), faults, d.finish(err)
+	return d.close(begin), faults, d.finish(err)
 }
 
 // decoder reads values; strings without escapes are slices of src. The first broken rule is kept in invalid while the
@@ -77,16 +78,25 @@ func ParseEach(json string) (values Item, faults map[string]*Error, err error) {
 type decoder struct {
 	lexer
 	invalid *Error
+	open    []Field // those of the maps that are being read, the innermost last
+	room    *[32]Field
 }
+
+// rooms are for the fields of most items and of the maps within them, while they are read.
+var rooms = sync.Pool{New: func() any { return new([32]Field) }}
 
 func newDecoder(json string) (decoder, error) {
 	if !utf8.ValidString(json) {
 		return decoder{}, malformed("The request body is not valid UTF-8")
 	}
-	return decoder{lexer: lexer{src: json}}, nil
+	room, _ := rooms.Get().(*[32]Field)
+	return decoder{lexer: lexer{src: json}, room: room, open: room[:0]}, nil
 }
 
+// finish ends the reading: d is not used again.
 func (d *decoder) finish(err error) error {
+	clear(d.room[:])
+	rooms.Put(d.room)
 	if err == nil && !d.atEnd() {
 		err = errSyntax
 	}
@@ -107,17 +117,21 @@ func (d *decoder) item(level int) (Item, error) {
 	if err := d.expectMap(); err != nil {
 		return nil, err
 	}
-	fields := make([]Field, 0, d.likelyFields())
+	begin := len(d.open)
 	err := d.object(func(name string) error {
 		v, err := d.value(level)
-		fields = append(fields, Field{name, v})
+		d.open = append(d.open, Field{name, v})
 		return err
 	})
-	return NewItem(fields), err
+	return d.close(begin), err
 }
 
-// likelyFields guesses how many fields the object that begins here has, by the text that is left.
-func (d *decoder) likelyFields() int { return min(1+(len(d.src)-d.pos)/40, 24) }
+// close makes an item of the fields from begin on.
+func (d *decoder) close(begin int) Item {
+	it := slices.Clone(NewItem(d.open[begin:]))
+	d.open = d.open[:begin]
+	return it
+}
 
 func (d *decoder) expectMap() error {
 	switch d.peek() {

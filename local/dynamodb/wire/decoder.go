@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -158,17 +159,28 @@ func (d *Decoder) String(s *string) error {
 	return nil
 }
 
-// OptionalString reads a string; a null leaves s nil.
-func (d *Decoder) OptionalString(s **string) error {
+// Text is a string that may be missing.
+type Text struct {
+	S     string
+	Given bool
+}
+
+// Pointer is the string's address, nil if it is missing.
+func (t *Text) Pointer() *string {
+	if !t.Given {
+		return nil
+	}
+	return &t.S
+}
+
+// Text reads a string that may be missing; a null leaves t as it is.
+func (d *Decoder) Text(t *Text) (err error) {
 	if d.null() {
 		return nil
 	}
-	text, err := d.text()
-	if err != nil {
-		return err
-	}
-	*s = &text
-	return nil
+	t.S, err = d.text()
+	t.Given = err == nil
+	return err
 }
 
 // Bool reads true or false into b; a null leaves it.
@@ -227,13 +239,13 @@ func (d *Decoder) StringMap(m *value.Item) error {
 	if d.null() {
 		return nil
 	}
-	fields := make([]value.Field, 0, 8)
+	fields := make([]value.Field, 0, 32) // on the stack; the item gets its size
 	err := d.Object(func(name string) error {
 		s, err := d.text()
 		fields = append(fields, value.Field{Name: name, Value: value.String(s)})
 		return err
 	})
-	*m = value.NewItem(fields)
+	*m = slices.Clone(value.NewItem(fields))
 	return err
 }
 

@@ -13,7 +13,7 @@ import (
 
 // request is what decode reads: a member of each kind.
 type request struct {
-	Name    *string
+	Name    Text
 	Flag    bool
 	Number  *int64
 	List    []string
@@ -28,7 +28,7 @@ func decode(src string) (request, error) {
 	err := d.Document(func(name string) error {
 		switch name {
 		case "Name":
-			return d.OptionalString(&r.Name)
+			return d.Text(&r.Name)
 		case "Flag":
 			return d.Bool(&r.Flag)
 		case "Number":
@@ -48,7 +48,7 @@ func decode(src string) (request, error) {
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	name, n := "ä\"\n😀/", int64(-12)
+	name, n := Text{"ä\"\n😀/", true}, int64(-12)
 	cases := []struct {
 		src  string
 		want request
@@ -56,7 +56,7 @@ func TestDecode(t *testing.T) {
 		{`{}`, request{}},
 		{" {\t} \n", request{}},
 		{`{"Name":null,"Flag":null,"Number":null,"List":null,"Names":null,"Raw":null}`, request{}},
-		{`{"Name":"\u00e4\"\n\ud83d\ude00\/","Flag":true,"Number":-12}`, request{Name: &name, Flag: true, Number: &n}},
+		{`{"Name":"\u00e4\"\n\ud83d\ude00\/","Flag":true,"Number":-12}`, request{Name: name, Flag: true, Number: &n}},
 		{`{"List":["a","b"],"Names":{"#a":"b"}}`, request{List: []string{"a", "b"}, Names: value.Item{{Name: "#a", Value: value.String("b")}}}},
 		{`{"Raw" : {"a":[1,{"b":"}"}]} , "x":[[],{}]}`, request{Raw: `{"a":[1,{"b":"}"}]}`, Skipped: true}},
 	}
@@ -114,8 +114,8 @@ func FuzzDecode(f *testing.F) {
 		if json.Unmarshal([]byte(src), &want) != nil || err != nil || strings.Count(strings.ToLower(src), "name") != 1 {
 			return
 		}
-		if got.Name != nil && want.Name != nil && utf8.ValidString(*want.Name) && *got.Name != *want.Name {
-			t.Errorf("%q: got %q, want %q", src, *got.Name, *want.Name)
+		if got.Name.Given && want.Name != nil && utf8.ValidString(*want.Name) && got.Name.S != *want.Name {
+			t.Errorf("%q: got %q, want %q", src, got.Name.S, *want.Name)
 		}
 	})
 }
