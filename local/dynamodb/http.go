@@ -89,25 +89,34 @@ func readBody(r *http.Request) (string, error) {
 	return buf.String(), err
 }
 
+// writeHeader sets an answer's headers. Their texts share a string, and their
+// lists an array: each call has them.
 func writeHeader(h http.Header, answer []byte) {
+	text := strconv.AppendInt(make([]byte, 0, 128), int64(len(answer)), 10)
+	length := len(text)
+	text = strconv.AppendUint(text, uint64(crc32.ChecksumIEEE(answer)), 10)
+	sum := len(text)
+	text = appendRequestID(text)
+	all := string(text)
+	values := &[...]string{contentType, all[:length], all[length:sum], all[sum:]}
 	// Names are in their canonical form.
-	h["Content-Type"] = []string{contentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
-	h["X-Amz-Crc32"] = []string{strconv.FormatUint(uint64(crc32.ChecksumIEEE(answer)), 10)}
-	h["X-Amzn-Requestid"] = []string{requestID()}
+	h["Content-Type"] = values[0:1:1]
+	h["Content-Length"] = values[1:2:2]
+	h["X-Amz-Crc32"] = values[2:3:3]
+	h["X-Amzn-Requestid"] = values[3:4:4]
 }
 
-// requestID looks like AWS's: 52 letters and digits.
-func requestID() string {
+// appendRequestID appends what looks like AWS's: 52 letters and digits.
+func appendRequestID(dst []byte) []byte {
 	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
-	var id [52]byte
-	for i := 0; i < len(id); i += 13 {
+	for range 4 {
 		n := rand.Uint64()
-		for j := range 13 {
-			id[i+j] = alphabet[n>>(5*j)%32]
+		for range 13 {
+			dst = append(dst, alphabet[n%32])
+			n >>= 5
 		}
 	}
-	return string(id[:])
+	return dst
 }
 
 // HTTPClient is an aws.HTTPClient that calls a Server directly.
@@ -152,18 +161,33 @@ func target(h http.Header) string {
 	return h.Get("X-Amz-Target")
 }
 
+// reply is a response in one piece.
+type reply struct {
+	http.Response
+	body replyBody
+}
+
+type replyBody struct{ bytes.Reader }
+
+// Close implements io.Closer.
+func (*replyBody) Close() error { return nil }
+
 func response(req *http.Request, status int, answer []byte) *http.Response {
-	h := make(http.Header, 4)
-	writeHeader(h, answer)
-	return &http.Response{
-		Status:        strconv.Itoa(status) + " " + http.StatusText(status),
+	r := &reply{Response: http.Response{
+		Status:        "200 OK",
 		StatusCode:    status,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        h,
-		Body:          io.NopCloser(bytes.NewReader(answer)),
+		Header:        make(http.Header, 4),
 		ContentLength: int64(len(answer)),
 		Request:       req,
+	}}
+	if status != http.StatusOK {
+		r.Status = strconv.Itoa(status) + " " + http.StatusText(status)
 	}
+	writeHeader(r.Header, answer)
+	r.body.Reset(answer)
+	r.Body = &r.body
+	return &r.Response
 }
