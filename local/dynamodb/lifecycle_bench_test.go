@@ -47,7 +47,8 @@ func BenchmarkLifecycle(b *testing.B) {
 	before := processorTime(b)
 	run(b, func(n int64) error {
 		id := func(kind int) string { return fmt.Sprintf("01a20daa-996c-%04d-9ac2-%012d", kind, n) }
-		script(b, s, lifecycle, "$task", id(1), "$lease", id(2), "$token1", id(3), "$token2", id(4))
+		script(b, s, lifecycle, "$task", id(1), "$lease", id(2), "$token1", id(3), "$token2", id(4),
+			"$worker", fmt.Sprintf("w%d", 4+n%4))
 		return nil
 	})
 	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
