@@ -105,10 +105,15 @@ func (s *Server) newWriter() (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	period := periodOf(s.now().UnixMilli())
+	some, err := tokensLeft(view, period)
+	if err != nil {
+		return nil, err
+	}
 	s.catalog.Store(c)
 	w := &writer{
-		server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{}, seq: seq,
-		records: map[uint32]int{},
+		server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{},
+		used: newUsedTokens(period, some), seq: seq, records: map[uint32]int{},
 	}
 	return w, w.upgrade()
 }

@@ -3,6 +3,8 @@ package dynamodb
 import (
 	"crypto/sha256"
 	"encoding/binary"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb/store"
 )
 
 // tokenLives is how long a ClientRequestToken makes a transaction idempotent, ms.
@@ -34,6 +36,9 @@ func (w *writer) tokenUsed(t *token) (bool, error) {
 	}
 	period := periodOf(w.now)
 	for _, p := range []uint32{period, period - 1} {
+		if !w.used.mayHold(p, t.text) {
+			continue
+		}
 		v, ok, err := w.store.Latest(nil, tokenKey(p, t.text))
 		if err != nil {
 			return false, internal(err)
@@ -46,6 +51,16 @@ func (w *writer) tokenUsed(t *token) (bool, error) {
 	return false, nil
 }
 
+// tokensLeft tells whether there are tokens that may be alive.
+func tokensLeft(view *store.View, period uint32) (bool, error) {
+	it, err := view.Iter(tokenKey(period-1, ""), []byte{kindToken + 1})
+	if err != nil {
+		return false, err
+	}
+	some := it.First()
+	return some, it.Close()
+}
+
 func (t *token) matches(fingerprint []byte) (bool, error) {
 	if string(fingerprint) != string(t.fingerprint[:]) {
 		return false, errTokenMismatch
@@ -56,5 +71,6 @@ func (t *token) matches(fingerprint []byte) (bool, error) {
 // useToken writes the token with the transaction that it came with.
 func (w *writer) useToken(t *token) {
 	w.tokens[t.text] = t
+	w.used.add(t.text)
 	w.batch.Set(tokenKey(periodOf(w.now), t.text), t.stored(w.now))
 }

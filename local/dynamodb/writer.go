@@ -65,6 +65,7 @@ type writer struct {
 	batch   *store.Batch
 	publish []func()          // to call when the batch is durable
 	tokens  map[string]*token // used in this batch: the store does not show them yet
+	used    *usedTokens
 	seq     uint64            // the last sequence number given
 	records map[uint32]int    // by stream: those in its open shard, since the server was opened
 	now     int64             // Unix ms, as of this commit
@@ -127,6 +128,7 @@ func (w *writer) begin() {
 	w.publish = nil
 	clear(w.tokens)
 	w.now = w.server.now().UnixMilli()
+	w.used.turn(periodOf(w.now))
 	w.items.turn()
 	w.rollShards()
 }
