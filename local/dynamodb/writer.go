@@ -66,9 +66,9 @@ type writer struct {
 	publish []func()          // to call when the batch is durable
 	tokens  map[string]*token // used in this batch: the store does not show them yet
 	used    *usedTokens
-	seq     uint64            // the last sequence number given
-	records map[uint32]int    // by stream: those in its open shard, since the server was opened
-	now     int64             // Unix ms, as of this commit
+	seq     uint64         // the last sequence number given
+	records map[uint32]int // by stream: those in its open shard, since the server was opened
+	now     int64          // Unix ms, as of this commit
 
 	key, keys, entry, image, record []byte // scratch
 }

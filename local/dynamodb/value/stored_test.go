@@ -26,6 +26,15 @@ func TestStoredRoundTrip(t *testing.T) {
 	})
 }
 
+// Earlier programs stored fields in any order.
+func TestDecodeStoredOrder(t *testing.T) {
+	t.Parallel()
+	got, err := DecodeStored([]byte("\x01\x03\x01b\x05\x01c\x05\x01a\x05"))
+	if want := (Item{{"a", Null()}, {"b", Null()}, {"c", Null()}}); err != nil || !EqualItems(got, want) {
+		t.Errorf("DecodeStored = %v, %v", got, err)
+	}
+}
+
 func TestTranscodeStored(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
