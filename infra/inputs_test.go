@@ -28,6 +28,7 @@ func TestInputs(t *testing.T) {
 		"ClaimRequest":     {"claim_tasks.go/ClaimTasks", "lease_task.go/readTTL"},
 		"HeartbeatRequest": {"heartbeat_task.go/HeartbeatTask"},
 		"NewConfig":        {"config.go/SaveConfig"},
+		"NewPromotion":     {"membridge.go/readPromotion"},
 	} {
 		r := reader{t: t, known: limits(t), fields: map[string]object{}, objects: map[string]string{"in": ""}}
 		for _, f := range functions {

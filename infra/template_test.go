@@ -120,9 +120,10 @@ func TestRights(t *testing.T) {
 			opens string
 			needs []string // one of them
 		}{
-			{"dynamo.FromEnv", []string{"DynamoDBReadPolicy", "DynamoDBCrudPolicy"}},
+			{"dynamo.FromEnv", []string{"DynamoDBReadPolicy", "DynamoDBCrudPolicy", "DynamoDBWritePolicy", "dynamodb:GetItem"}},
 			{"blob.FromEnv", []string{"S3ReadPolicy", "S3WritePolicy", "S3CrudPolicy"}},
 			{"MembridgeFromEnv", []string{"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}},
+			{"link.FromEnv", []string{"secretsmanager:GetSecretValue"}},
 			{"secret.Open", []string{"secretsmanager:GetSecretValue"}},
 		} {
 			if opens := strings.Contains(string(code), c.opens); opens && !mayDo(c.needs...) {
@@ -130,7 +131,13 @@ func TestRights(t *testing.T) {
 			}
 		}
 		for _, route := range f.events("Api") {
-			if reads := str(route, "Method") == "GET"; reads != mayDo("DynamoDBReadPolicy") || reads == mayDo("DynamoDBCrudPolicy") {
+			if !strings.Contains(string(code), "dynamo.FromEnv") {
+				if mayDo("DynamoDBReadPolicy", "DynamoDBCrudPolicy", "DynamoDBWritePolicy") {
+					t.Errorf("%s has no use for the table and may use it: %v", f.folder, has)
+				}
+				continue
+			}
+			if reads := str(route, "Method") == "GET"; reads != mayDo("DynamoDBReadPolicy") || reads == mayDo("DynamoDBCrudPolicy", "DynamoDBWritePolicy") {
 				t.Errorf("%s: a GET may read the table, any other method may write too: %v", f.folder, has)
 			}
 		}

@@ -40,11 +40,16 @@ var views = map[string]struct {
 	"WorkerDetail":   {"api/workers.go", "GetWorker", 0},
 	"Removed":        {"api/workers.go", "RemoveWorker", 0},
 	"Health":         {"api/health.go", "Health", 1},
+
+	"MembridgeProject": {"membridge/protocol.go", "Project", -1},
+	"Node":             {"membridge/protocol.go", "Node", -1},
+	"Leadership":       {"membridge/protocol.go", "Leadership", -1},
+	"Promotion":        {"membridge/protocol.go", "Promotion", -1},
 }
 
 // named are the schemas of named types.
 var named = map[string]string{
-	"taskView": "Task", "leaseView": "Lease", "workerView": "Worker", "artifactView": "Artifact", "resultView": "Result", "claimView": "Claim",
+	"taskView": "Task", "leaseView": "Lease", "workerView": "Worker", "artifactView": "Artifact", "resultView": "Result", "claimView": "Claim", "Node": "Node",
 	"clock.Millis": "Timestamp", "task.Policy": "Policy", "task.Format": "Format", "task.Status": "TaskStatus", "task.LeaseStatus": "LeaseStatus",
 	"task.Metrics": "Metrics", "task.Outcome": "Outcome", "worker.Status": "WorkerStatus", "worker.Capabilities": "Capabilities", "fault.Code": "ErrorCode",
 }
@@ -223,7 +228,7 @@ func TestActions(t *testing.T) {
 	known := map[string]bool{}
 	for _, path := range []string{
 		"shared/task/task.go", "shared/task/transitions.go", "shared/dynamo/workers.go", "shared/dynamo/claim.go", "shared/dynamo/remove_worker.go",
-		"shared/dynamo/config.go", "shared/api/test_connection.go",
+		"shared/dynamo/config.go", "shared/dynamo/sync_worker.go", "shared/api/test_connection.go", "shared/api/membridge.go",
 	} {
 		ast.Inspect(parse(t, path), func(n ast.Node) bool {
 			switch n := n.(type) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +16,7 @@ import (
 	"github.com/bloom-runtime/bloom/shared/clock"
 	"github.com/bloom-runtime/bloom/shared/dynamo"
 	"github.com/bloom-runtime/bloom/shared/jobs"
+	"github.com/bloom-runtime/bloom/shared/link"
 	"github.com/bloom-runtime/bloom/shared/secret"
 )
 
@@ -45,7 +47,9 @@ func (e environment) bucket() (*blob.Bucket, error) {
 	return blob.Open(blob.Config{Name: e.get("BUCKET_NAME"), AWS: e.stores.s3, PublicEndpoint: e.stores.publicS3})
 }
 
-func (e environment) membridge() api.Membridge { return api.NewMembridge(e.stores.secrets, e.get) }
+func (e environment) link() link.Link { return link.Open(e.stores.secrets, e.get) }
+
+func (e environment) membridge() api.Membridge { return api.NewMembridge(e.link()) }
 
 // functions makes every function of the template that one machine runs. The keys are the folders of functions/.
 var functions = map[string]func(environment) (any, error){
@@ -86,6 +90,19 @@ var functions = map[string]func(environment) (any, error){
 		return api.NewEntry(api.TestConnection(t, e.membridge())), err
 	},
 
+	"get-membridge-health": withMembridge(api.GetMembridgeHealth),
+	"list-projects":        withMembridge(api.ListProjects),
+	"get-leadership":       withMembridge(api.GetLeadership),
+	"list-nodes":           withMembridge(api.ListNodes),
+	"select-leadership": func(e environment) (any, error) {
+		t, err := e.table()
+		return api.NewEntry(api.SelectLeadership(t, e.membridge())), err
+	},
+
+	"sync-workers": func(e environment) (any, error) {
+		t, err := e.table()
+		return jobs.SyncWorkers(t, e.link()).Run, err
+	},
 	"sweep-leases":   withTable(func(t *dynamo.Table) any { return jobs.Sweep(t) }),
 	"follow-changes": withTable(func(t *dynamo.Table) any { return jobs.Follow(t) }),
 }
@@ -101,6 +118,10 @@ func withTable(make func(*dynamo.Table) any) func(environment) (any, error) {
 		}
 		return make(t), nil
 	}
+}
+
+func withMembridge(make func(api.Membridge) http.Handler) func(environment) (any, error) {
+	return func(e environment) (any, error) { return api.NewEntry(make(e.membridge())), nil }
 }
 
 func withBucket(make func(*dynamo.Table, *blob.Bucket) any) func(environment) (any, error) {

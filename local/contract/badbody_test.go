@@ -132,6 +132,14 @@ var bodyRoutes = []bodyRoute{
 		},
 	},
 	{
+		name: "select-leadership", path: func(fixture) string { return "/api/membridge/projects/f64551fcd6f07823/leadership/select" },
+		body: func(fixture) object { return object{"primary_node_id": "n"} },
+		fields: []field{
+			{"primary_node_id", append([]raw{`"` + strings.Repeat("n", 241) + `"`}, notText...), true},
+			{"lease_seconds", append([]raw{"0", "31536001"}, notInt...), false},
+		},
+	},
+	{
 		name: "claim-tasks", path: func(f fixture) string { return workers + "/" + url.PathEscape(f.worker) + "/claim" }, optional: true,
 		body: func(fixture) object { return object{"max": 1} },
 		fields: []field{

@@ -2,56 +2,17 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/bloom-runtime/bloom/shared/awsconf"
 	"github.com/bloom-runtime/bloom/shared/dynamo"
-	"github.com/bloom-runtime/bloom/shared/fault"
+	"github.com/bloom-runtime/bloom/shared/link"
 	"github.com/bloom-runtime/bloom/shared/membridge"
-	"github.com/bloom-runtime/bloom/shared/secret"
 )
 
-// Membridge is where the control plane of the memory sync is, and its admin key.
-// Both are one secret, so that a key is never sent to another key's address.
+// Membridge is the control plane of the memory sync, as the runtime's link says, and how to call it.
 type Membridge struct {
-	Secrets *secret.Store
-	Name    string // of the secret
-	Client  *membridge.Client
-}
-
-type membridgeLink struct {
-	URL      string `json:"membridge_server_url"`
-	AdminKey string `json:"admin_key"`
-}
-
-func (m Membridge) save(ctx context.Context, l membridgeLink) error {
-	text, err := json.Marshal(l)
-	if err != nil { // two strings always encode
-		return err
-	}
-	if err := m.Secrets.Put(ctx, m.Name, string(text)); err != nil {
-		return fault.New(fault.Unavailable, "The admin key could not be stored; try again").Because(err)
-	}
-	return nil
-}
-
-// load returns the link; the zero link when none was saved.
-func (m Membridge) load(ctx context.Context) (l membridgeLink, err error) {
-	text, err := m.Secrets.Get(ctx, m.Name)
-	switch {
-	case errors.Is(err, secret.ErrNotFound):
-		return l, nil
-	case err != nil:
-		return l, fault.New(fault.Unavailable, "The admin key could not be read; try again").Because(err)
-	case json.Unmarshal([]byte(text), &l) != nil:
-		return l, fault.New(fault.Internal, "The secret %s is damaged; save the config again", m.Name)
-	default:
-		return l, nil
-	}
+	Link   link.Link
+	Client *membridge.Client
 }
 
 // GetConfig is GET /api/runtime/config: 200 with the config, its key masked.
@@ -72,7 +33,7 @@ func SaveConfig(table *dynamo.Table, m Membridge) http.Handler {
 		if err != nil {
 			return response{}, err
 		}
-		l := membridgeLink{URL: in.required("membridge_server_url", maxURL), AdminKey: in.required("admin_key", maxAdminKey)}
+		l := membridge.Server{URL: in.required("membridge_server_url", maxURL), AdminKey: in.required("admin_key", maxAdminKey)}
 		if l.URL != "" {
 			if err := membridge.ValidateURL(l.URL); err != nil {
 				in.breaks("membridge_server_url", "%s", err)
@@ -84,7 +45,7 @@ func SaveConfig(table *dynamo.Table, m Membridge) http.Handler {
 		if err := in.err(); err != nil {
 			return response{}, err
 		}
-		if err := m.save(r.Context(), l); err != nil {
+		if err := m.Link.Save(r.Context(), l); err != nil {
 			return response{}, err
 		}
 		c, err := table.SaveConfig(r.Context(), l.URL, mask(l.AdminKey), r.actor)
@@ -107,17 +68,26 @@ func headerSafe(s string) bool {
 // MembridgeFromEnv opens the link of a function's environment: MEMBRIDGE_SECRET
 // names its secret. It makes no call.
 func MembridgeFromEnv(getenv func(string) string) (Membridge, error) {
-	cfg, err := awsconf.FromEnv(awsconf.SecretsManager)
-	if err != nil {
-		return Membridge{}, err
+	l, err := link.FromEnv(getenv)
+	return NewMembridge(l), err
+}
+
+// NewMembridge is MembridgeFromEnv with the link given.
+func NewMembridge(l link.Link) Membridge {
+	return Membridge{Link: l, Client: membridge.New(membridge.Timeout, membridge.Retries)}
+}
+
+// LinkBuiltIn links the runtime to the local program's own Membridge, or unlinks it when s is zero. A server that an admin has
+// set stays.
+func LinkBuiltIn(ctx context.Context, table *dynamo.Table, l link.Link, s membridge.Server) error {
+	linked, err := l.SaveBuiltIn(ctx, s)
+	if err != nil || !linked {
+		return err
 	}
-	return NewMembridge(cfg, getenv), nil
+	c, err := table.Config(ctx)
+	if err != nil || c.MembridgeURL == s.URL && c.AdminKeyMasked == mask(s.AdminKey) {
+		return err
+	}
+	_, err = table.SaveConfig(ctx, s.URL, mask(s.AdminKey), "system")
+	return err
 }
-
-// NewMembridge is MembridgeFromEnv with the AWS configuration given.
-func NewMembridge(cfg aws.Config, getenv func(string) string) Membridge {
-	return Membridge{Secrets: secret.Open(cfg), Name: getenv("MEMBRIDGE_SECRET"), Client: membridge.New(testRetries)}
-}
-
-// testRetries is how often a test of the connection is tried again, as in the original.
-const testRetries = 1

@@ -113,6 +113,7 @@ var statuses = map[fault.Code]int{
 	fault.TooLarge:    http.StatusRequestEntityTooLarge,
 	fault.NoWorker:    http.StatusServiceUnavailable,
 	fault.Unavailable: http.StatusServiceUnavailable,
+	fault.Unreachable: http.StatusBadGateway,
 	fault.Internal:    http.StatusInternalServerError,
 }
 

@@ -24,6 +24,11 @@ const (
 	maxID           = 256
 	maxTTLSeconds   = 3600
 	maxClaims       = 32
+	maxNodeID       = 240
+	maxProjectID    = 128
+	// leaderSeconds is how long a promoted node is primary when nobody says; Membridge has the same.
+	leaderSeconds    = 3600
+	maxLeaderSeconds = 31536000
 	// maxInline is the longest prompt that is kept in the table: each change of a
 	// task writes the whole item, a unit for every KiB. Longer ones go to the
 	// bucket, and lists show their head.

@@ -84,13 +84,14 @@ func (d described) examples(t *testing.T, m media) (texts [][]byte) {
 func TestExamplesOfRequests(t *testing.T) {
 	t.Parallel()
 	readers := map[string]func(*request, *input) error{
-		"createTask":     func(_ *request, in *input) error { _, err := readSpec(in); return err },
-		"completeTask":   func(_ *request, in *input) error { _, err := readReport(in); return err },
-		"registerWorker": func(_ *request, in *input) error { _, err := readRegistration(in); return err },
-		"leaseTask":      func(r *request, _ *input) error { _, err := readLease(r); return err },
-		"dispatchTask":   func(r *request, _ *input) error { _, err := readLease(r); return err },
-		"claimTasks":     func(_ *request, in *input) error { in.integer("max", 1, 1, maxClaims); readTTL(in); return in.err() },
-		"heartbeatTask":  func(_ *request, in *input) error { in.required("lease_id", maxID); return in.err() },
+		"createTask":       func(_ *request, in *input) error { _, err := readSpec(in); return err },
+		"completeTask":     func(_ *request, in *input) error { _, err := readReport(in); return err },
+		"registerWorker":   func(_ *request, in *input) error { _, err := readRegistration(in); return err },
+		"leaseTask":        func(r *request, _ *input) error { _, err := readLease(r); return err },
+		"dispatchTask":     func(r *request, _ *input) error { _, err := readLease(r); return err },
+		"claimTasks":       func(_ *request, in *input) error { in.integer("max", 1, 1, maxClaims); readTTL(in); return in.err() },
+		"selectLeadership": func(r *request, _ *input) error { _, err := readPromotion(r); return err },
+		"heartbeatTask":    func(_ *request, in *input) error { in.required("lease_id", maxID); return in.err() },
 		"saveConfig": func(_ *request, in *input) error {
 			in.required("membridge_server_url", maxURL)
 			in.required("admin_key", maxAdminKey)

@@ -20,6 +20,7 @@ var bodyReaders = map[string]http.Handler{
 	"claim":     ClaimTasks(nil, nil),
 	"register":  RegisterWorker(nil),
 	"config":    SaveConfig(nil, Membridge{}),
+	"promote":   withProject(SelectLeadership(nil, Membridge{})),
 }
 
 // TestRefusedBodiesReachNoStore: a body that is wrong as a whole is one 400 and
@@ -61,6 +62,10 @@ func TestRefusedFieldsReachNoStore(t *testing.T) {
 		{"claim", `{"max":1.5}`, "max"},
 		{"claim", `{"ttl_seconds":"10"}`, "ttl_seconds"},
 		{"register", `{"name":"a/b"}`, "name"},
+		{"promote", `{}`, "primary_node_id"},
+		{"promote", `{"primary_node_id":""}`, "primary_node_id"},
+		{"promote", `{"primary_node_id":"n","lease_seconds":null}`, "lease_seconds"},
+		{"promote", `{"primary_node_id":"n","lease_seconds":-5}`, "lease_seconds"},
 		{"config", `{"membridge_server_url":"file:///etc/passwd","admin_key":"k"}`, "membridge_server_url"},
 		{"config", `{"membridge_server_url":"http://169.254.169.254/latest","admin_key":"k"}`, "membridge_server_url"},
 		{"config", `{"membridge_server_url":"http://m","admin_key":"ключ"}`, "admin_key"},
@@ -73,4 +78,12 @@ func TestRefusedFieldsReachNoStore(t *testing.T) {
 			t.Errorf("%s: %s: %+v", c.operation, c.body, got)
 		}
 	}
+}
+
+// withProject puts a good project into the path.
+func withProject(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.SetPathValue("cid", "f64551fcd6f07823")
+		h.ServeHTTP(w, r)
+	})
 }

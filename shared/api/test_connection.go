@@ -33,15 +33,21 @@ func TestConnection(table *dynamo.Table, m Membridge) http.Handler {
 	})
 }
 
+// testRetries is how often a test is tried again, as in the original: the route is open, and a call to it must not become many.
+const testRetries = 1
+
+// notConfigured is what a call says before the first save of the config.
+const notConfigured = "Membridge is not configured; save its address and key first"
+
 func (m Membridge) test(ctx context.Context) (connectionView, error) {
-	l, err := m.load(ctx)
+	l, err := m.Link.Load(ctx)
 	if err != nil {
 		return connectionView{}, err
 	}
 	if l.URL == "" {
-		return connectionView{Error: "Membridge is not configured; save its address and key first"}, nil
+		return connectionView{Error: notConfigured}, nil
 	}
-	health, err := m.Client.Health(ctx, l.URL, l.AdminKey)
+	health, err := m.Client.Retrying(testRetries).Health(ctx, l)
 	if err != nil {
 		return connectionView{Error: err.Error()}, nil
 	}

@@ -33,7 +33,7 @@ func strs(v []string) types.AttributeValue {
 	return &types.AttributeValueMemberL{Value: l}
 }
 
-// setStr and setNum leave out what is not set: an absent attribute costs nothing.
+// setStr, setNum and setFlag leave out what is not set: an absent attribute costs nothing.
 func (i item) setStr(name, v string) {
 	if v != "" {
 		i[name] = str(v)
@@ -43,6 +43,12 @@ func (i item) setStr(name, v string) {
 func (i item) setNum(name string, v int64) {
 	if v != 0 {
 		i[name] = num(v)
+	}
+}
+
+func (i item) setFlag(name string, v bool) {
+	if v {
+		i[name] = boolean(v)
 	}
 }
 

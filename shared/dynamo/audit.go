@@ -15,7 +15,7 @@ type AuditEntry struct {
 	ID         string // UUIDv7
 	Timestamp  clock.Millis
 	Action     string
-	EntityType string // llm_task, worker or runtime_config
+	EntityType string // llm_task, worker, runtime_config or membridge_project
 	EntityID   string
 	Actor      string // who asked: the key's name, a worker, or system
 	Detail     string

@@ -54,15 +54,20 @@ func (t *Table) SaveConnection(ctx context.Context, failure string) (Config, err
 	u := newUpdate()
 	u.setTo("connected", boolean(failure == ""))
 	u.setTo("last_test", num(t.now()))
+	u.noteReach(failure, t.now())
+	return t.updateConfig(ctx, u)
+}
+
+// noteReach adds how a call went.
+func (u *update) noteReach(failure string, now clock.Millis) {
 	if failure == "" {
-		u.setTo("last_success", num(t.now()))
+		u.setTo("last_success", num(now))
 		u.setTo("failures", num(0))
 		u.removeAttr("last_error")
-	} else {
-		u.setTo("last_error", str(failure))
-		u.add = append(u.add, u.name("failures")+" "+u.value(num(1)))
+		return
 	}
-	return t.updateConfig(ctx, u)
+	u.setTo("last_error", str(failure))
+	u.add = append(u.add, u.name("failures")+" "+u.value(num(1)))
 }
 
 func (t *Table) updateConfig(ctx context.Context, u *update) (Config, error) {

@@ -22,6 +22,14 @@ import (
 //	audit      AUDIT#<p>        <entry>         –                                  –                    –                               –
 //	counters   COUNTERS         COUNTERS
 //	config     CONFIG           CONFIG
+//	job        JOB#<job>        JOB
+//
+// Of the built-in Membridge, none of them in an index:
+//
+//	agent      AGENTS           AGENT#<name>
+//	project    PROJECTS         P<canonical id>
+//	leadership NODES#<canonical id>  M
+//	node       NODES#<canonical id>  N#<node>
 //
 // <p> is one of the table's partitions, 0 ≤ p < Partitions: a partition key takes
 // 1,000 write units a second, so whatever all tasks share is spread over
@@ -51,6 +59,16 @@ const (
 	pkConfig             = "CONFIG"
 	prefixTask           = "T#"
 	prefixWorker         = "W#"
+	prefixJob            = "JOB#"
+	skJob                = "JOB"
+	pkAgents             = "AGENTS"
+	prefixAgent          = "AGENT#"
+	pkProjects           = "PROJECTS"
+	prefixProject        = "P"
+	prefixNodes          = "NODES#"
+	skLeadership         = "M"
+	prefixNode           = "N#"
+	beforeNodes          = "N" // sorts right before them, and behind all else of a project
 	listOpen             = "open"
 	millisWidth          = "%013d"
 	artifactOrdinalWidth = "%06d"
@@ -130,6 +148,16 @@ func contextHash(contextID string) string {
 	_, _ = h.Write([]byte(contextID)) // never fails
 	return fmt.Sprintf("%016x", h.Sum64())
 }
+
+func jobKey(name string) key { return key{prefixJob + name, skJob} }
+
+func agentKey(name string) key { return key{pkAgents, prefixAgent + name} }
+
+// projectKey is where the project with that canonical id is. An empty id is one too: the sort key begins with a letter.
+func projectKey(cid string) key { return key{pkProjects, prefixProject + cid} }
+
+func leadershipKey(cid string) key { return key{prefixNodes + cid, skLeadership} }
+func nodeKey(cid, node string) key { return key{prefixNodes + cid, prefixNode + node} }
 
 // idOf cuts the prefix of a partition key: the id of a task or worker.
 func idOf(pk string) string {

@@ -22,6 +22,8 @@ func (t *Table) encodeWorker(w worker.Worker) item {
 	i.setStr("agent_version", w.AgentVersion)
 	i.setStr("os_info", w.OSInfo)
 	i.setStr("install_method", w.InstallMethod)
+	i.setFlag("from_membridge", w.FromMembridge)
+	i.setFlag("went_silent", w.WentSilent)
 	if w.Eligible() {
 		i[attrCapacityPK] = str(t.spreadKey("FREE", w.ID))
 	}
@@ -37,6 +39,7 @@ func decodeWorker(i item) worker.Worker {
 		LastHeartbeat: i.millis("heartbeat_at"), RegisteredAt: i.millis("registered_at"),
 		IPAddrs: i.strs("ip_addrs"), ObsCount: i.int("obs_count"), DBSha: i.str("db_sha"),
 		AgentVersion: i.str("agent_version"), OSInfo: i.str("os_info"), InstallMethod: i.str("install_method"),
+		FromMembridge: i.bool("from_membridge"), WentSilent: i.bool("went_silent"),
 		Leases: map[string]string{}, Handover: i.strs("handover"),
 	}
 	for id, v := range i.sub("leases") {

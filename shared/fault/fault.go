@@ -14,14 +14,16 @@ type Code string
 // The codes that the functions answer. The gateway answers unauthorized,
 // forbidden, throttled, method_not_allowed and timeout by itself.
 const (
-	Invalid     Code = "invalid"     // the input breaks a rule; Fields says which
-	NotFound    Code = "not_found"   // the object named by the path does not exist
-	Conflict    Code = "conflict"    // the object is in a state that forbids the call
-	LeaseLost   Code = "lease_lost"  // the lease named is not, or no longer, the one that counts
-	NoWorker    Code = "no_worker"   // no worker can take the task now; ask again later
-	TooLarge    Code = "too_large"   // the payload is over a limit
-	Unavailable Code = "unavailable" // a store did not answer or is overloaded; ask again later
-	Internal    Code = "internal"    // a defect; the log has the cause under the request id
+	Invalid     Code = "invalid"               // the input breaks a rule; Fields says which
+	NotFound    Code = "not_found"             // the object named by the path does not exist
+	Conflict    Code = "conflict"              // the object is in a state that forbids the call
+	LeaseLost   Code = "lease_lost"            // the lease named is not, or no longer, the one that counts
+	NoWorker    Code = "no_worker"             // no worker can take the task now; ask again later
+	TooLarge    Code = "too_large"             // the payload is over a limit
+	Unavailable Code = "unavailable"           // a store did not answer or is overloaded; ask again later
+	Unreachable Code = "membridge_unreachable" // Membridge did not answer, or not with what it should
+	Refused     Code = "membridge_refused"     // Membridge refused the call; the sentence and the status are its own
+	Internal    Code = "internal"              // a defect; the log has the cause under the request id
 )
 
 // Error is an error that may be shown to a caller. Message and Fields are

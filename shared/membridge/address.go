@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,11 +15,22 @@ import (
 // maxURL is the longest address accepted, in bytes.
 const maxURL = 2048
 
-var errLinkLocal = errors.New("link-local address refused")
+var errLinkLocal = errors.New("link-local or metadata address refused")
 
-// awsMetadata6 is the instance metadata service over IPv6, which is not link-local.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
-var awsMetadata6 = netip.MustParseAddr("fd00:ec2::254")
+// metadata are services that clouds give their machines at addresses that are not link-local.
+var metadata = []netip.Addr{
+	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+	netip.MustParseAddr("fd00:ec2::254"),
+	// https://cloud.google.com/compute/docs/metadata/querying-metadata
+	netip.MustParseAddr("fd20:ce::254"),
+	// https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+	netip.MustParseAddr("168.63.129.16"),
+	// https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata
+	netip.MustParseAddr("100.100.100.200"),
+}
+
+// nat64 holds IPv4 addresses within IPv6 ones. https://www.rfc-editor.org/rfc/rfc6052#section-2.1
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 // ValidateURL says whether s can be a Membridge address: http or https, a host, perhaps a port and a path, nothing else.
 // The error reads as the rest of a sentence that begins with the field's name ("must be …").
@@ -42,7 +55,7 @@ func ValidateURL(s string) error {
 		}
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && refused(ip) {
-		return errors.New("must not be a link-local address")
+		return errors.New("must not be a link-local or metadata address")
 	}
 	return nil
 }
@@ -57,7 +70,7 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	if refused(ip) {
+	if refused(ip) || address == runtimeAPI {
 		return errLinkLocal
 	}
 	return nil
@@ -65,5 +78,13 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 
 func refused(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
-	return ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip == awsMetadata6
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || slices.Contains(metadata, ip)
 }
+
+// runtimeAPI is the address at which Lambda's own runtime API answers a function, "" elsewhere.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+var runtimeAPI = os.Getenv("AWS_LAMBDA_RUNTIME_API")

@@ -37,7 +37,7 @@ func reason(err error) string {
 	}
 	switch {
 	case errors.Is(err, errLinkLocal):
-		return "its address is link-local, which is refused"
+		return "its address is a link-local or metadata one, which is refused"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -7,14 +7,11 @@ package membridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -22,10 +19,12 @@ import (
 const AdminHeader = "X-MEMBRIDGE-ADMIN"
 
 const (
-	// attemptTimeout bounds one try, from the connection to the last byte of the answer.
-	attemptTimeout = 10 * time.Second
+	// Timeout is what one try usually gets.
+	Timeout = 10 * time.Second
+	// Retries is how often a call is usually tried again.
+	Retries = 3
 	// maxBody is the largest answer read, in bytes.
-	maxBody = 1 << 20
+	maxBody = 2 << 20
 	// margin is kept free of the context's time, so that the caller can still act on a failure.
 	margin = 2 * time.Second
 	// backoffBase is the wait before the first retry; each further one doubles it. Up to 30 % jitter is added.
@@ -40,37 +39,49 @@ type Client struct {
 }
 
 // New returns a client that tries a call again up to retries times when the network fails or the answer is 5xx. Any other
-// answer is final at once.
-func New(retries int) *Client {
-	dialer := &net.Dialer{Timeout: attemptTimeout, Control: refuseLinkLocal}
+// answer is final at once. timeout bounds one try, from the connection to the last byte of the answer.
+func New(timeout time.Duration, retries int) *Client {
+	dialer := &net.Dialer{Timeout: timeout, Control: refuseLinkLocal}
 	return &Client{
 		retries: retries,
 		backoff: backoffBase,
 		http: &http.Client{
-			Timeout: attemptTimeout,
+			Timeout: timeout,
 			Transport: &http.Transport{
 				// Through a proxy the dialer would see the proxy's address and not the server's.
 				Proxy:               nil,
 				DialContext:         dialer.DialContext,
-				TLSHandshakeTimeout: attemptTimeout,
+				TLSHandshakeTimeout: timeout,
 				MaxIdleConnsPerHost: 2,
-				IdleConnTimeout:     90 * time.Second,
+				// The longest headers read, in bytes.
+				MaxResponseHeaderBytes: 64 << 10,
+				IdleConnTimeout:        90 * time.Second,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 }
 
+// Retrying returns the client with another number of retries. It shares the connections.
+func (c *Client) Retrying(retries int) *Client {
+	other := *c
+	other.retries = retries
+	return &other
+}
+
 // Their texts are shown to users as they are.
 var (
-	errLongAnswer = errors.New("Membridge answered with more than 1 MB")             //nolint:staticcheck // a name
+	errLongAnswer = errors.New("Membridge answered with more than 2 MB")             //nolint:staticcheck // a name
 	errNotJSON    = errors.New("Membridge answered with something that is not JSON") //nolint:staticcheck // a name
 )
 
-// StatusError is an answer other than 200.
+// StatusError is an answer other than 200 and 201.
 type StatusError struct {
 	// Status is the HTTP status.
 	Status int
+	// Detail is Membridge's own sentence about it, made printable and cut short; "" when it gave none. It is not part of the
+	// error's text: it comes from the other side.
+	Detail string
 }
 
 func (e *StatusError) Error() string {
@@ -81,56 +92,6 @@ func (e *StatusError) Error() string {
 		return fmt.Sprintf("Membridge answered with a redirect (HTTP %d), which is not followed", e.Status)
 	}
 	return fmt.Sprintf("Membridge answered HTTP %d", e.Status)
-}
-
-// Health asks the server at baseURL how it is and returns its answer, a JSON value. It gives up 2 s before ctx's deadline.
-// Every error is a short sentence that can be shown to a user: it carries neither the key nor the server's answer. Errors:
-// *StatusError, or one of the network or of a URL that ValidateURL refuses.
-func (c *Client) Health(ctx context.Context, baseURL, adminKey string) (json.RawMessage, error) {
-	if err := ValidateURL(baseURL); err != nil {
-		return nil, fmt.Errorf("the Membridge address %w", err)
-	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) > 2*margin {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
-		defer cancel()
-	}
-	url := strings.TrimRight(baseURL, "/") + "/health"
-	for try := 0; ; try++ {
-		body, err := c.get(ctx, url, adminKey)
-		if err == nil || try == c.retries || !retryable(err) {
-			return body, err
-		}
-		if !c.wait(ctx, try) {
-			return nil, err
-		}
-	}
-}
-
-func (c *Client) get(ctx context.Context, url, adminKey string) (json.RawMessage, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, errors.New("the Membridge address is not a URL")
-	}
-	req.Header.Set(AdminHeader, adminKey)
-	req.Header.Set("Accept", "application/json")
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, &networkError{err}
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
-	switch {
-	case res.StatusCode != http.StatusOK:
-		return nil, &StatusError{Status: res.StatusCode}
-	case err != nil:
-		return nil, &networkError{err}
-	case len(body) > maxBody:
-		return nil, errLongAnswer
-	case !json.Valid(body):
-		return nil, errNotJSON
-	}
-	return body, nil
 }
 
 // wait sleeps before the retry that follows the given try; false means that the context ended first.

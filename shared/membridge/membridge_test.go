@@ -15,7 +15,7 @@ import (
 const key = "very-secret-admin-key"
 
 func client(retries int) *Client {
-	c := New(retries)
+	c := New(Timeout, retries)
 	c.backoff = time.Millisecond
 	return c
 }
@@ -31,12 +31,12 @@ func TestHealth(t *testing.T) {
 	}))
 	defer srv.Close()
 	for _, base := range []string{srv.URL + "/prefix", srv.URL + "/prefix/"} {
-		got, err := client(0).Health(t.Context(), base, key)
+		got, err := client(0).Health(t.Context(), Server{base, key})
 		if err != nil || string(got) != `{"status":"ok","agents":3}` {
 			t.Errorf("%s: got %s, %v", base, got, err)
 		}
 	}
-	_, err := client(3).Health(t.Context(), srv.URL+"/prefix", "wrong")
+	_, err := client(3).Health(t.Context(), Server{srv.URL + "/prefix", "wrong"})
 	var status *StatusError
 	if !errors.As(err, &status) || status.Status != http.StatusUnauthorized || !strings.Contains(err.Error(), "refused the admin key") {
 		t.Errorf("wrong key: got %v", err)
@@ -66,7 +66,7 @@ func TestHealthRetries(t *testing.T) {
 				_, _ = w.Write([]byte(`{}`))
 			}))
 			defer srv.Close()
-			_, err := client(tt.retries).Health(t.Context(), srv.URL, key)
+			_, err := client(tt.retries).Health(t.Context(), Server{srv.URL, key})
 			if calls.Load() != tt.wantCalls {
 				t.Errorf("got %d calls, want %d", calls.Load(), tt.wantCalls)
 			}
@@ -85,12 +85,12 @@ func TestHealthBadAnswers(t *testing.T) {
 	}{
 		{"not JSON", "<html>", "not JSON"},
 		{"empty", "", "not JSON"},
-		{"too large", `"` + strings.Repeat("x", maxBody) + `"`, "more than 1 MB"},
+		{"too large", `"` + strings.Repeat("x", maxBody) + `"`, "more than 2 MB"},
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(tt.body))
 		}))
-		_, err := client(0).Health(t.Context(), srv.URL, key)
+		_, err := client(0).Health(t.Context(), Server{srv.URL, key})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
@@ -116,16 +116,16 @@ func TestHealthNetworkErrors(t *testing.T) {
 		{"silent", "http://" + silent.Addr().String(), "did not answer in time"},
 		{"no TLS there", strings.Replace(plain.URL, "http:", "https:", 1), "Membridge cannot be reached: "},
 		{"untrusted", untrusted.URL, "certificate is not trusted"},
-		{"metadata", "http://169.254.169.254", "must not be a link-local address"},
+		{"metadata", "http://169.254.169.254", "must not be a link-local or metadata address"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := client(0)
 			c.http.Timeout = 200 * time.Millisecond
 			if tt.name != "silent" {
-				c.http.Timeout = attemptTimeout
+				c.http.Timeout = Timeout
 			}
-			_, err := c.Health(t.Context(), tt.url, key)
+			_, err := c.Health(t.Context(), Server{tt.url, key})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("got %v, want %q", err, tt.want)
 			}
@@ -159,7 +159,7 @@ func TestDialerRefusesLinkLocal(t *testing.T) {
 		return d.DialContext(ctx, network, "169.254.169.254:80")
 	}
 	start := time.Now()
-	_, err := c.Health(t.Context(), "http://membridge.example", key)
+	_, err := c.Health(t.Context(), Server{"http://membridge.example", key})
 	if err == nil || !strings.Contains(err.Error(), "link-local") {
 		t.Errorf("got %v", err)
 	}
@@ -172,11 +172,11 @@ func TestHealthFollowsContext(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }))
 	defer srv.Close()
-	c := New(3)
+	c := New(Timeout, 3)
 	c.backoff = time.Hour
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.Health(ctx, srv.URL, key); err == nil || err.Error() != "Membridge answered HTTP 500" {
+	if _, err := c.Health(ctx, Server{srv.URL, key}); err == nil || err.Error() != "Membridge answered HTTP 500" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -191,7 +191,7 @@ func TestHealthLeavesTimeToItsCaller(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 4100*time.Millisecond)
 	defer cancel()
-	if _, err := New(3).Health(ctx, "http://"+silent.Addr().String(), key); err == nil || !strings.Contains(err.Error(), "in time") {
+	if _, err := New(Timeout, 3).Health(ctx, Server{"http://" + silent.Addr().String(), key}); err == nil || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("got %v", err)
 	}
 	if ctx.Err() != nil {

@@ -23,6 +23,7 @@ func Register(known *Worker, r Registration, now clock.Millis) Worker {
 		w = *known
 	}
 	w.Status, w.Capabilities, w.IPAddrs, w.LastHeartbeat = r.Status, r.Capabilities, r.IPAddrs, now
+	w.FromMembridge, w.WentSilent = false, false
 	keep(&w.URL, r.URL)
 	keep(&w.AgentVersion, r.AgentVersion)
 	keep(&w.OSInfo, r.OSInfo)

@@ -49,6 +49,11 @@ type Worker struct {
 	AgentVersion  string
 	OSInfo        string
 	InstallMethod string
+	// FromMembridge says that Membridge lists the worker and that it has never registered itself: what it can do is what
+	// Membridge says.
+	FromMembridge bool
+	// WentSilent says that it is offline because nobody heard from it.
+	WentSilent bool
 
 	// Leases holds what the worker works on: lease id → task id.
 	Leases map[string]string
