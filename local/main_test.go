@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bloom-runtime/bloom/local/datadir"
 	"github.com/bloom-runtime/bloom/local/template"
 )
 
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // command is the program with these arguments and this environment, beside what every test gives it: free ports.
 func command(ctx context.Context, env []string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"-https", "127.0.0.1:0", "-http", ""}, args...)...)
+	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"-https", "127.0.0.1:0", "-http", "", "-membridge", ""}, args...)...)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "RUNTIME_API_KEY=") && !strings.HasPrefix(kv, "BLOOM_") && !strings.HasPrefix(kv, "AWS_") {
 			cmd.Env = append(cmd.Env, kv)
@@ -386,5 +387,53 @@ func TestFunctionsAreTheTemplates(t *testing.T) {
 	}
 	if _, err := buildFunctions(&template.Stack{Functions: []template.Function{{Name: "nope"}}}, stores{}); err == nil {
 		t.Error("an unknown function was made")
+	}
+}
+
+// TestMembridgeAddress: one that is taken is said, in one sentence. It ends the start only where somebody asked for it.
+func TestMembridgeAddress(t *testing.T) {
+	t.Parallel()
+	var lc net.ListenConfig
+	taken, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	at := taken.Addr().String()
+	fails(t, command(t.Context(), nil, "-data", filepath.Join(t.TempDir(), "d"), "-membridge", at), at+" is in use by another program: stop it, or choose another with -membridge")
+	fails(t, command(t.Context(), []string{"BLOOM_MEMBRIDGE=nonsense"}, "-data", filepath.Join(t.TempDir(), "d"), "-membridge", "nonsense"), "-membridge must be host:port")
+	var stderr bytes.Buffer
+	var undo closers
+	ln, err := listenMembridge(t.Context(), settings{Membridge: at}, &stderr, &undo)
+	if ln != nil || err != nil || !strings.Contains(stderr.String(), "the built-in Membridge is off: the address "+at+" is in use") {
+		t.Errorf("nobody asked: %v %v %s", ln, err, &stderr)
+	}
+}
+
+// TestMembridgeKey: the one given, else the one in the file, else a new one; the file has it, for its owner only.
+func TestMembridgeKey(t *testing.T) {
+	t.Parallel()
+	data, err := datadir.Open(filepath.Join(t.TempDir(), "d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = data.Close() }()
+	first, err := membridgeKey(data, "")
+	if err != nil || len(first) < 40 {
+		t.Fatalf("%q %v", first, err)
+	}
+	for _, step := range []struct{ given, want string }{{"", first}, {"chosen", "chosen"}, {"", "chosen"}} {
+		if got, err := membridgeKey(data, step.given); err != nil || got != step.want {
+			t.Errorf("%+v: %q %v", step, got, err)
+		}
+	}
+	if info, err := os.Stat(data.Path(keyFile)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(data.Path(keyFile), []byte("two words\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := membridgeKey(data, ""); err == nil || !strings.Contains(err.Error(), "holds no key") {
+		t.Errorf("a damaged file: %v", err)
 	}
 }

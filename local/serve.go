@@ -53,6 +53,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 			return err
 		}
 	}
+	registryLn, err := listenMembridge(ctx, s, stderr, &undo)
+	if err != nil {
+		return err
+	}
 	data, err := datadir.Open(s.Data)
 	if err != nil {
 		return err
@@ -68,6 +72,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 		return err
 	}
 	at, mounts, err := openStores(ctx, s, stack, data, origin(ln), fail, &undo)
+	if err != nil {
+		return err
+	}
+	registry, err := startMembridge(ctx, s, registryLn, stack, at, data, log, fail, &undo)
 	if err != nil {
 		return err
 	}
@@ -88,7 +96,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	announce(s, origin(ln), trusted, stdout, stderr)
+	announce(s, origin(ln), trusted, registry, stdout, stderr)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -97,7 +105,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 }
 
 // announce says that the first request can be answered.
-func announce(s settings, url, trusted string, stdout, stderr io.Writer) {
+func announce(s settings, url, trusted, registry string, stdout, stderr io.Writer) {
 	auth, kind := "", "CA certificate"
 	if s.TLSCert != "" {
 		kind = "certificate"
@@ -106,7 +114,7 @@ func announce(s settings, url, trusted string, stdout, stderr io.Writer) {
 		auth = " (auth off)"
 		_, _ = fmt.Fprintln(stderr, "bloom: WARNING: auth is off, whoever reaches this machine's loopback may do everything; set RUNTIME_API_KEY to turn it on")
 	}
-	_, _ = fmt.Fprintf(stdout, "ready %s%s, %s %s\n", url, auth, kind, trusted)
+	_, _ = fmt.Fprintf(stdout, "ready %s%s, %s %s%s\n", url, auth, kind, trusted, registry)
 }
 
 // loadTemplate reads the template and gives its stores names that can be told from those of other stacks.

@@ -33,6 +33,12 @@ type settings struct {
 	DynamoDB, S3 string
 	// PublicS3 is the URL under which clients reach the bucket; "" = this server for the embedded S3, else S3 itself.
 	PublicS3 string
+	// Membridge is the address of the built-in Membridge, plain HTTP; "" = none.
+	Membridge string
+	// MembridgeAsked says that somebody chose the address: then it is an error that it is taken.
+	MembridgeAsked bool
+	// MembridgeKey is the built-in Membridge's admin key; "" = the one in the data folder, made at the first start.
+	MembridgeKey string
 	// APIKey is the first admin key; "" = auth off.
 	APIKey string
 	// AccessKey, SecretKey and SessionToken go to DynamoDB and S3 when they are not embedded.
@@ -54,6 +60,7 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 	s := settings{
 		PublicS3:     getenv("BLOOM_PUBLIC_S3_ENDPOINT"),
 		APIKey:       getenv("RUNTIME_API_KEY"),
+		MembridgeKey: getenv("MEMBRIDGE_ADMIN_KEY"),
 		AccessKey:    env("AWS_ACCESS_KEY_ID", "local"),
 		SecretKey:    env("AWS_SECRET_ACCESS_KEY", "local"),
 		SessionToken: getenv("AWS_SESSION_TOKEN"),
@@ -70,6 +77,11 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 	flags.StringVar(&s.HTTP, "http", plain, "`address` that redirects to https; empty = none (BLOOM_HTTP)")
 	flags.StringVar(&s.TLSCert, "tls-cert", getenv("BLOOM_TLS_CERT"), "`file` of a certificate and its chain, PEM, in place of one of the CA in -data (BLOOM_TLS_CERT)")
 	flags.StringVar(&s.TLSKey, "tls-key", getenv("BLOOM_TLS_KEY"), "`file` of its key, PEM (BLOOM_TLS_KEY)")
+	registry, asked := lookup("BLOOM_MEMBRIDGE")
+	if s.MembridgeAsked = asked; !asked {
+		registry = "127.0.0.1:8000"
+	}
+	flags.StringVar(&s.Membridge, "membridge", registry, "`address` of the built-in Membridge, plain HTTP; empty = none (BLOOM_MEMBRIDGE)")
 	flags.StringVar(&s.Data, "data", env("BLOOM_DATA", ".bloom"), "`folder` of everything that must survive (BLOOM_DATA)")
 	flags.StringVar(&s.Template, "template", "", "`file` of the template in place of the one built in")
 	flags.StringVar(&s.DynamoDB, "dynamodb", getenv("AWS_ENDPOINT_URL_DYNAMODB"), "`URL` of a DynamoDB in place of the embedded one (AWS_ENDPOINT_URL_DYNAMODB)")
@@ -91,6 +103,7 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 			return s, fmt.Errorf("the argument %q is not understood; -h lists the flags", flags.Arg(0))
 		}
 	}
+	flags.Visit(func(f *flag.Flag) { s.MembridgeAsked = s.MembridgeAsked || f.Name == "membridge" })
 	var err error
 	if s.Parameters, err = template.ParseOverrides(overrides...); err != nil {
 		return s, fmt.Errorf("-parameter-overrides: %w", err)
@@ -104,7 +117,7 @@ func (s settings) check(ctx context.Context) error {
 			return fmt.Errorf("%s must be an http or https URL, not %q", u.name, u.value)
 		}
 	}
-	for _, a := range []struct{ name, value string }{{"-https", s.HTTPS}, {"-http", s.HTTP}} {
+	for _, a := range []struct{ name, value string }{{"-https", s.HTTPS}, {"-http", s.HTTP}, {"-membridge", s.Membridge}} {
 		if _, _, err := net.SplitHostPort(a.value); err != nil && (a.value != "" || a.name == "-https") {
 			return fmt.Errorf("%s must be host:port, not %q", a.name, a.value)
 		}
@@ -117,6 +130,9 @@ func (s settings) check(ctx context.Context) error {
 	}
 	if i := strings.IndexFunc(s.APIKey, func(c rune) bool { return c <= ' ' || c > '~' }); i >= 0 {
 		return errors.New("RUNTIME_API_KEY must be made of printable ASCII characters without spaces: no header could carry it otherwise")
+	}
+	if i := strings.IndexFunc(s.MembridgeKey, func(c rune) bool { return c <= ' ' || c > '~' }); i >= 0 || len(s.MembridgeKey) > maxMembridgeKey {
+		return fmt.Errorf("MEMBRIDGE_ADMIN_KEY must be made of at most %d printable ASCII characters without spaces: no header could carry it otherwise", maxMembridgeKey)
 	}
 	if s.APIKey == "" && !loopback(ctx, s.HTTPS) {
 		return fmt.Errorf("auth is off because RUNTIME_API_KEY is not set, and -https %s can be reached from other machines: set RUNTIME_API_KEY or use 127.0.0.1", s.HTTPS)

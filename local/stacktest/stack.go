@@ -136,7 +136,7 @@ func (s *Stack) run(ctx context.Context, address string, onLine func(string)) (*
 func (s *Stack) arguments(address string) []string {
 	params := map[string]string{"ClientRequestsPerMinute": "6000000"}
 	maps.Copy(params, s.opts.Parameters)
-	args := []string{"-https", address, "-http", "", "-data", s.Data, "-parameter-overrides"}
+	args := []string{"-https", address, "-http", "", "-membridge", "", "-data", s.Data, "-parameter-overrides"}
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		pairs = append(pairs, name+"="+params[name])
