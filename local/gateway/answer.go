@@ -81,7 +81,7 @@ var errNoStatus = errors.New("no statusCode")
 
 func decodeAnswer(payload []byte) (*answer, error) {
 	a := &answer{}
-	s := scan(string(payload))
+	s := scan(payload)
 	if s.peek() != '{' {
 		s.giveUp()
 	}

@@ -101,6 +101,7 @@ func benchClient(b *testing.B, s *served, request []byte, work <-chan struct{}) 
 			return
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
 	}
 }
 
@@ -147,9 +148,30 @@ func BenchmarkDecodeAnswer(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
+	started := cpuTime()
 	for b.Loop() {
 		if _, err := decodeAnswer(payload); err != nil {
 			b.Fatal(err)
 		}
 	}
+	reportCPU(b, started)
+}
+
+func BenchmarkDecodeEvent(b *testing.B) {
+	var payload []byte
+	keep := handlerFunc(func(_ context.Context, p []byte) ([]byte, error) {
+		payload = bytes.Clone(p)
+		return []byte(`{"statusCode":200}`), nil
+	})
+	g := with(b, Options{Stack: testStack("POST /tasks/{id}/lease")}, keep, anyKey())
+	send(g, "POST", "/tasks/0197c0de-0000-7000-8000-000000000000/lease", strings.NewReader(benchBody),
+		"X-Runtime-API-Key: good", "User-Agent: Go-http-client/1.1", "Content-Type: application/json", "Accept-Encoding: gzip")
+	b.ReportAllocs()
+	started := cpuTime()
+	for b.Loop() {
+		if _, err := decodeEvent(payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+	reportCPU(b, started)
 }

@@ -58,7 +58,7 @@ func (h proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error
 
 func decodeEvent(payload []byte) (events.APIGatewayProxyRequest, error) {
 	var e events.APIGatewayProxyRequest
-	s := scan(string(payload))
+	s := scan(payload)
 	s.object(func(key string) { s.eventField(&e, key) })
 	if s.end() {
 		return e, nil

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -12,13 +13,14 @@ import (
 // gives up, ok is false and encoding/json has the last word, so that it may be
 // simple and yet never decide anything differently.
 type scanner struct {
-	text string
-	at   int
-	ok   bool
+	text  string
+	at    int
+	ok    bool
+	lists []string // the lists that strs has read, one behind the other
 }
 
 // scan starts on a text; not on one that has bytes that are no UTF-8.
-func scan(text string) *scanner { return &scanner{text: text, ok: utf8.ValidString(text)} }
+func scan(text []byte) *scanner { return &scanner{text: string(text), ok: utf8.Valid(text)} }
 
 func (s *scanner) giveUp() { s.ok, s.at = false, len(s.text) }
 
@@ -91,85 +93,80 @@ func (s *scanner) str() string {
 		}
 		return ""
 	}
-	s.at++
-	start := s.at
-	for s.at < len(s.text) && !mustEscape[s.text[s.at]] {
-		s.at++
+	start := s.at + 1
+	end := plainRun(s.text, start)
+	if end < len(s.text) && s.text[end] == '"' {
+		s.at = end + 1
+		return s.text[start:end]
 	}
-	if s.at < len(s.text) && s.text[s.at] == '"' {
-		s.at++
-		return s.text[start : s.at-1]
-	}
-	return s.escaped(start)
+	return s.escaped(start, end)
 }
 
-// escaped goes on with a string that began at start and has an escape at s.at.
-func (s *scanner) escaped(start int) string {
-	out := make([]byte, 0, min(len(s.text)-start, 64<<10)) // the body is most of the text
+// plainRun is where the bytes that a string has as they are end.
+func plainRun(text string, from int) int {
+	for from < len(text) && !mustEscape[text[from]] {
+		from++
+	}
+	return from
+}
+
+// escaped reads a string that began at start and has its first escape at at.
+func (s *scanner) escaped(start, at int) string {
+	text := s.text
+	out := make([]byte, 0, min(len(text)-start, 64<<10)) // the body is most of the text
 	for {
-		out = append(out, s.text[start:s.at]...)
-		if s.at+1 >= len(s.text) || s.text[s.at] < ' ' {
+		out = append(out, text[start:at]...)
+		if at+1 >= len(text) || text[at] < ' ' {
 			s.giveUp()
 			return ""
 		}
-		if s.text[s.at] == '"' {
-			s.at++
+		if text[at] == '"' {
+			s.at = at + 1
 			return string(out)
 		}
-		var ok bool
-		if out, ok = s.escape(out); !ok {
-			s.giveUp()
-			return ""
+		if c := shortEscapes[text[at+1]]; c != 0 {
+			out = append(out, c)
+			start = at + 2
+		} else {
+			r, n := escapedRune(text[at+1:])
+			if n == 0 {
+				s.giveUp()
+				return ""
+			}
+			out = utf8.AppendRune(out, r)
+			start = at + 1 + n
 		}
-		start = s.at
-		for s.at < len(s.text) && !mustEscape[s.text[s.at]] {
-			s.at++
-		}
+		at = plainRun(text, start)
 	}
 }
 
-// escape reads one escape.
-func (s *scanner) escape(out []byte) ([]byte, bool) {
-	c := s.text[s.at+1]
-	s.at += 2
-	switch c {
-	case '"', '\\', '/':
-		return append(out, c), true
-	case 'n':
-		return append(out, '\n'), true
-	case 't':
-		return append(out, '\t'), true
-	case 'r':
-		return append(out, '\r'), true
-	case 'b':
-		return append(out, '\b'), true
-	case 'f':
-		return append(out, '\f'), true
-	case 'u':
-		r, ok := s.hex4()
-		if ok && utf16.IsSurrogate(r) {
-			// The second half, when it follows; what does not fit becomes U+FFFD.
-			mark := s.at
-			second, paired := rune(0), strings.HasPrefix(s.text[s.at:], `\u`)
-			if paired {
-				s.at += 2
-				second, ok = s.hex4()
-			}
-			if r = utf16.DecodeRune(r, second); r == utf8.RuneError {
-				s.at = mark
-			}
-		}
-		return utf8.AppendRune(out, r), ok
+// shortEscapes has what the escapes of two characters stand for.
+var shortEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escapedRune reads a u, its digits and, of a surrogate, the second half when that
+// follows; a half that has no other becomes U+FFFD. It returns the bytes that
+// it took, 0 when the escape is none.
+func escapedRune(text string) (rune, int) {
+	r, ok := hex4(text)
+	if !ok {
+		return 0, 0
 	}
-	return out, false
+	if !utf16.IsSurrogate(r) {
+		return r, 5
+	}
+	if digits, found := strings.CutPrefix(text[5:], `\`); found {
+		if second, ok := hex4(digits); ok && utf16.DecodeRune(r, second) != utf8.RuneError {
+			return utf16.DecodeRune(r, second), 11
+		}
+	}
+	return utf8.RuneError, 5
 }
 
-func (s *scanner) hex4() (rune, bool) {
-	if s.at+4 > len(s.text) {
+func hex4(text string) (rune, bool) {
+	if len(text) < 5 || text[0] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(s.text[s.at:s.at+4], 16, 32)
-	s.at += 4
+	n, err := strconv.ParseUint(text[1:5], 16, 32)
 	return rune(n), err == nil
 }
 
@@ -219,20 +216,24 @@ func (s *scanner) list(item func()) {
 	}
 }
 
-// strs reads a list of strings, nil for null.
+// strs reads a list of strings, nil for null. The lists of a text lie in one
+// array, each with no room to grow into the next.
 func (s *scanner) strs() []string {
-	var out []string
+	if s.null() {
+		return nil
+	}
+	if s.lists == nil {
+		s.lists = make([]string, 0, 8)
+	}
+	start := len(s.lists)
 	s.list(func() {
 		if s.peek() != '"' {
 			s.giveUp() // null would have to become ""
 			return
 		}
-		out = append(out, s.str())
+		s.lists = append(s.lists, s.str())
 	})
-	if out == nil && s.ok && s.text[s.at-1] == ']' {
-		out = []string{}
-	}
-	return out
+	return slices.Clip(s.lists[start:])
 }
 
 // skip passes over a value that nobody wants.
