@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -37,12 +38,9 @@ type input struct {
 // counts as {}. It refuses what is not strict JSON: broken UTF-8, lone
 // surrogates, names that come twice, anything behind the object.
 func readInput(r *request) (*input, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := readBody(r)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "The body could not be read").Because(err)
-	}
-	if len(body) > maxBody {
-		return nil, fault.New(fault.TooLarge, "The body must be at most %d bytes", maxBody)
+		return nil, err
 	}
 	in := &input{broken: map[string][]string{}}
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -51,14 +49,66 @@ func readInput(r *request) (*input, error) {
 	if err := checkDepth(body); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(body, &in.fields); err != nil {
+	if in.fields, err = readFields(body); err != nil {
 		return nil, notJSON(body, err)
-	}
-	if in.fields == nil { // null
-		return nil, bodyFault("must be a JSON object")
 	}
 	return in, nil
 }
+
+func readBody(r *request) ([]byte, error) {
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxBody {
+		body.Grow(int(r.ContentLength) + bytes.MinRead) // so much more, lest it grow to find the end
+	}
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, maxBody+1)); err != nil {
+		return nil, fault.New(fault.Invalid, "The body could not be read").Because(err)
+	}
+	if body.Len() > maxBody {
+		return nil, fault.New(fault.TooLarge, "The body must be at most %d bytes", maxBody)
+	}
+	return body.Bytes(), nil
+}
+
+var errNoObject = errors.New("not a JSON object")
+
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// readFields takes an object apart. The values are parts of text.
+func readFields(text []byte) (map[string]jsontext.Value, error) {
+	d := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(text))
+	if d.PeekKind() != '{' {
+		if _, err := d.ReadValue(); err != nil {
+			return nil, err
+		}
+		return nil, errNoObject
+	}
+	_, _ = d.ReadToken() // the brace
+	fields := map[string]jsontext.Value{}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		key := name.String()
+		v, err := d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := int(d.InputOffset())
+		fields[key] = text[end-len(v) : end : end] // what the decoder returns is its own
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errBehind
+	}
+	return fields, nil
+}
+
+var errBehind = errors.New("something follows the object")
 
 func bodyFault(rule string) error {
 	f := fault.New(fault.Invalid, "The body %s", rule)
@@ -89,13 +139,12 @@ func checkDepth(body []byte) error {
 }
 
 func notJSON(body []byte, err error) error {
-	var semantic *json.SemanticError
 	switch {
 	case !utf8.Valid(body):
 		return bodyFault("must be valid UTF-8")
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return bodyFault("must not name a field twice")
-	case errors.As(err, &semantic):
+	case errors.Is(err, errNoObject):
 		return bodyFault("must be a JSON object")
 	default:
 		return bodyFault("must be one valid JSON object in UTF-8 without lone surrogates")
@@ -180,12 +229,12 @@ func (in *input) stringOf(name string, v jsontext.Value, limit int) (string, boo
 		in.breaks(name, "must be a string")
 		return "", false
 	}
-	var s string
-	if err := json.Unmarshal(v, &s); err != nil {
+	s, err := unquote(v)
+	if err != nil {
 		in.breaks(name, "must be valid Unicode")
 		return "", false
 	}
-	if utf8.RuneCountInString(s) > limit {
+	if len(s) > limit && utf8.RuneCountInString(s) > limit {
 		in.breaks(name, "must be at most %d characters", limit)
 		return "", false
 	}
@@ -194,6 +243,16 @@ func (in *input) stringOf(name string, v jsontext.Value, limit int) (string, boo
 		return "", false
 	}
 	return s, true
+}
+
+// unquote decodes a JSON string that a decoder has found to be one.
+func unquote(v jsontext.Value) (string, error) {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1 : len(v)-1]), nil
+	}
+	var s string
+	err := json.Unmarshal(v, &s)
+	return s, err
 }
 
 // withinBytes holds a string that has been read to a limit in bytes of UTF-8.
@@ -340,7 +399,8 @@ func (in *input) object(name string) *input {
 	if !there {
 		return sub
 	}
-	if v.Kind() != '{' || json.Unmarshal(v, &sub.fields) != nil {
+	var err error
+	if sub.fields, err = readFields(v); err != nil {
 		in.breaks(name, "must be an object")
 	}
 	return sub
