@@ -24,21 +24,65 @@ type Entry func(context.Context, events.APIGatewayProxyRequest) (events.APIGatew
 // the parameters are its PathValues, decoded: a REST API gives them as they
 // stand in the address.
 func NewEntry(h http.Handler) Entry {
-	adapter := httpadapter.New(withPathValues(h))
+	adapter := httpadapter.New(withArrived(h))
 	return func(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
-		params := make(map[string]string, len(e.PathParameters))
-		for name, v := range e.PathParameters {
-			params[name] = unescape(v)
-		}
-		e.Path = expand(e.Resource, params)
+		in := arrived{params: unescapeAll(e.PathParameters), headers: headersOf(e)}
+		e.Path = expand(e.Resource, in.params)
+		e.Headers, e.MultiValueHeaders = nil, nil // the adapter would copy them, one by one
 		if e.IsBase64Encoded {
 			// The adapter decodes strictly; a body that is no base64 is just an odd body.
 			if _, err := base64.StdEncoding.DecodeString(e.Body); err != nil {
 				e.IsBase64Encoded = false
 			}
 		}
-		return adapter.ProxyWithContext(context.WithValue(ctx, paramsKey{}, params), e)
+		return adapter.ProxyWithContext(context.WithValue(ctx, arrivedKey{}, in), e)
 	}
+}
+
+// arrived is what the handler gets past the adapter.
+type arrived struct {
+	params  map[string]string // decoded
+	headers http.Header
+}
+
+type arrivedKey struct{}
+
+// headersOf are the event's headers. API Gateway gives names as the client wrote
+// them.
+func headersOf(e events.APIGatewayProxyRequest) http.Header {
+	h := http.Header(e.MultiValueHeaders)
+	if h == nil {
+		h = make(http.Header, len(e.Headers))
+		for name, v := range e.Headers {
+			h.Add(name, v)
+		}
+		return h
+	}
+	for name := range h {
+		if http.CanonicalHeaderKey(name) != name {
+			return canonical(h)
+		}
+	}
+	return h
+}
+
+func canonical(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		for _, v := range values {
+			out.Add(name, v)
+		}
+	}
+	return out
+}
+
+// unescapeAll decodes path parameters.
+func unescapeAll(params map[string]string) map[string]string {
+	out := make(map[string]string, len(params))
+	for name, v := range params {
+		out[name] = unescape(v)
+	}
+	return out
 }
 
 // unescape decodes a path parameter. The SAM CLI gives it decoded already, so
@@ -51,10 +95,11 @@ func unescape(param string) string {
 	return s
 }
 
-type paramsKey struct{}
-
 // expand puts the parameters into the route's path, escaped.
 func expand(resource string, params map[string]string) string {
+	if !strings.Contains(resource, "{") {
+		return resource
+	}
 	segments := strings.Split(resource, "/")
 	for n, s := range segments {
 		if name, ok := strings.CutPrefix(s, "{"); ok {
@@ -64,12 +109,13 @@ func expand(resource string, params map[string]string) string {
 	return strings.Join(segments, "/")
 }
 
-func withPathValues(h http.Handler) http.Handler {
+func withArrived(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		params, _ := r.Context().Value(paramsKey{}).(map[string]string)
-		for name, v := range params {
+		in, _ := r.Context().Value(arrivedKey{}).(arrived)
+		for name, v := range in.params {
 			r.SetPathValue(name, v)
 		}
+		r.Header = in.headers
 		h.ServeHTTP(w, r)
 	})
 }
