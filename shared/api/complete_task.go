@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -81,8 +82,9 @@ func (v completeView) fits() bool {
 	if text < maxAnswer/maxEscaped/2 {
 		return true // whatever it consists of, and the rest is short
 	}
-	body, err := encode(v)
-	return err == nil && wireSize(body) <= maxAnswer
+	var body bytes.Buffer
+	err := encode(&body, v)
+	return err == nil && wireSize(body.Bytes()) <= maxAnswer
 }
 
 // maxReportTries bounds how often a report is decided again after a lost race.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
@@ -77,24 +78,35 @@ func nextLink(r *http.Request, cursor string) string {
 }
 
 func write(w http.ResponseWriter, resp response, requestID string) {
-	body, err := encode(resp.body)
-	if err != nil { // a defect: every body is a struct of ours
+	b := answers.Get().(*bytes.Buffer)
+	b.Reset()
+	if err := encode(b, resp.body); err != nil { // a defect: every body is a struct of ours
 		resp = failure(err, requestID)
-		body, _ = encode(resp.body) // strings always encode
+		b.Reset()
+		_ = encode(b, resp.body) // strings always encode
 	}
-	w.Header().Set("X-Request-Id", requestID)
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h := w.Header()
+	h["X-Request-Id"] = []string{requestID}
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(b.Len())}
 	w.WriteHeader(resp.status)
-	_, _ = w.Write(body) // the writer keeps it in memory
+	_, _ = w.Write(b.Bytes()) // the writer copies it
+	if b.Cap() <= keepAnswer {
+		answers.Put(b)
+	}
 }
 
-func encode(body any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+var jsonType = []string{"application/json"} // shared: nobody changes a header that was sent
+
+// answers are buffers to encode into; large ones are not kept.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const keepAnswer = 64 << 10
+
+func encode(b *bytes.Buffer, body any) error {
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(body)
-	return b.Bytes(), err
+	return e.Encode(body)
 }
 
 type errorBody struct {
