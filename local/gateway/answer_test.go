@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +28,7 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	s := testStack("open GET /a", "open HEAD /a")
 	s.API.BinaryMediaTypes = []string{"image/png"}
+	srv, clients := serveSaying(t, s)
 	for name, c := range map[string]struct {
 		answer, accept, method string
 		status                 int
@@ -45,18 +49,75 @@ func TestAnswers(t *testing.T) {
 		"hop by hop":       {`{"statusCode":200,"headers":{"Connection":"close","Content-Length":"99","Transfer-Encoding":"chunked"},"body":"x"}`, "", "GET", 200, "x", "Connection: \nTransfer-Encoding: \nContent-Length: 1"},
 		"our request id":   {`{"statusCode":200,"headers":{"X-Request-Id":"forged"}}`, "", "GET", 200, "", ""},
 	} {
-		g := with(t, Options{Stack: s}, saying(c.answer), allowAll())
-		w := send(g, c.method, "/a", nil, "Accept: "+c.accept)
-		if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("X-Request-Id") == "forged" {
-			t.Errorf("%s: %d %q %v", name, w.Code, w.Body, w.Header())
-		}
-		for line := range strings.SplitSeq(c.headers, "\n") {
-			h, want, _ := strings.Cut(line, ": ")
-			if got := strings.Join(w.Header().Values(h), ", "); line != "" && got != want {
-				t.Errorf("%s: %s is %q, want %q", name, h, got, want)
+		for protocol, client := range clients {
+			status, header, body := exchange(t, client, c.method, "https://"+srv.address+"/a", c.answer, "Accept: "+c.accept)
+			if status != c.status || body != c.body || header.Get("X-Request-Id") == "forged" {
+				t.Errorf("%s, %s: %d %q %v", name, protocol, status, body, header)
+			}
+			for line := range strings.SplitSeq(c.headers, "\n") {
+				h, want, _ := strings.Cut(line, ": ")
+				if got := strings.Join(header.Values(h), ", "); line != "" && got != want {
+					t.Errorf("%s, %s: %s is %q, want %q", name, protocol, h, got, want)
+				}
 			}
 		}
 	}
+}
+
+// TestAnswersHaveALength sends bodies around the sizes from which on net/http stops
+// to count them.
+func TestAnswersHaveALength(t *testing.T) {
+	t.Parallel()
+	srv, clients := serveSaying(t, testStack("open ANY /a"))
+	for _, n := range []int{0, 1, countedBody - 1, countedBody, 4096, 10_000} {
+		body := strings.Repeat("b", n)
+		for protocol, client := range clients {
+			for method, want := range map[string]string{"GET": body, "HEAD": ""} {
+				_, header, got := exchange(t, client, method, "https://"+srv.address+"/a", `{"statusCode":200,"body":"`+body+`"}`)
+				if header.Get("Content-Length") != strconv.Itoa(n) || got != want {
+					t.Errorf("%s over %s of %d bytes: %v, %d bytes came", method, protocol, n, header, len(got))
+				}
+			}
+		}
+	}
+}
+
+// serveSaying serves a function that answers what its request's body says, and has
+// a client for each protocol.
+func serveSaying(t *testing.T, s *template.Stack) (*served, map[string]*http.Client) {
+	repeat := handlerFunc(func(_ context.Context, payload []byte) ([]byte, error) {
+		e, err := decodeEvent(payload)
+		return []byte(e.Body), err
+	})
+	srv := serve(t, with(t, Options{Stack: s}, repeat, allowAll()), defaultLimits)
+	clients := map[string]*http.Client{"HTTP/1.1": srv.client(false), "HTTP/2": srv.client(true)}
+	for _, c := range clients {
+		t.Cleanup(c.CloseIdleConnections)
+	}
+	return srv, clients
+}
+
+// exchange makes one request; headers are "Name: value".
+func exchange(t *testing.T, client *http.Client, method, url, body string, headers ...string) (int, http.Header, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(got)
 }
 
 func TestMalformedAnswers(t *testing.T) {
