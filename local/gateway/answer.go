@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -17,8 +17,9 @@ type answer struct {
 	StatusCode        int                 `json:"statusCode"`
 	Headers           map[string]plain    `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
-	Body              string              `json:"body"`
+	Body              string              `json:"body"` // only where encoding/json had to read it
 	IsBase64Encoded   bool                `json:"isBase64Encoded"`
+	body              []byte
 }
 
 // plain is a JSON string, number or boolean as text.
@@ -37,24 +38,23 @@ func (p *plain) UnmarshalJSON(b []byte) error {
 }
 
 // reply writes a function's answer to the client. It fails, and has written
-// nothing then, when the answer is not one.
-func (c *call) reply(payload []byte) error {
-	a, err := decodeAnswer(payload)
+// nothing then, when the answer is not one. The body is decoded into buffer.
+func (c *call) reply(payload []byte, buffer *[]byte) error {
+	a, err := decodeAnswer(payload, *buffer)
 	if err != nil {
 		return fmt.Errorf("malformed answer: %w", err)
 	}
 	if a.StatusCode < 200 || a.StatusCode > 599 {
 		return fmt.Errorf("malformed answer: statusCode %d", a.StatusCode)
 	}
-	body := a.Body
+	*buffer = a.body
+	body := a.body
 	// API Gateway decodes only for a client that accepts a binary media type,
 	// and hands the base64 text to any other.
 	if a.IsBase64Encoded && matchesMedia(c.g.binary, c.r.Header.Get("Accept")) {
-		raw, err := base64.StdEncoding.DecodeString(a.Body)
-		if err != nil {
+		if body, err = base64.StdEncoding.AppendDecode(nil, a.body); err != nil {
 			return fmt.Errorf("malformed answer: %w", err)
 		}
-		body = string(raw)
 	}
 	h := c.w.Header()
 	a.copyHeaders(h)
@@ -71,7 +71,7 @@ func (c *call) reply(payload []byte) error {
 	}
 	c.w.WriteHeader(a.StatusCode)
 	if c.r.Method != http.MethodHead {
-		n, _ := io.WriteString(c.w, body) // a client that has gone is its own affair
+		n, _ := c.w.Write(body) // a client that has gone is its own affair
 		c.sent = int64(n)
 	}
 	return nil
@@ -86,18 +86,20 @@ var jsonType = []string{"application/json"}
 
 var errNoStatus = errors.New("no statusCode")
 
-func decodeAnswer(payload []byte) (*answer, error) {
-	a := &answer{}
+// decodeAnswer reads an answer. Its body is written over buffer.
+func decodeAnswer(payload, buffer []byte) (*answer, error) {
+	a := &answer{body: buffer[:0]}
 	s := scan(payload)
 	if s.peek() != '{' {
 		s.giveUp()
 	}
 	s.object(func(key string) { s.answerField(a, key) })
 	if !s.end() {
-		*a = answer{}
+		*a = answer{body: a.body}
 		if err := json.Unmarshal(payload, a); err != nil {
 			return nil, err
 		}
+		a.body = append(a.body[:0], a.Body...)
 	}
 	if a.StatusCode == 0 {
 		return nil, errNoStatus
@@ -116,7 +118,7 @@ func (s *scanner) answerField(a *answer, key string) {
 	case "multiValueHeaders":
 		a.MultiValueHeaders = s.multiMap()
 	case "body":
-		a.Body = s.str()
+		a.body = s.appendStr(slices.Grow(a.body[:0], len(s.text)-s.at)) // it is most of the text
 	case "isBase64Encoded":
 		a.IsBase64Encoded = s.boolean()
 	default:

@@ -175,7 +175,7 @@ func (c *call) forward() *refusal {
 		buffers.event = nil // the function may be reading it still
 	}
 	if err == nil {
-		err = c.reply(answer)
+		err = c.reply(answer, &buffers.body)
 	}
 	buffers.release()
 	if err == nil {

@@ -99,7 +99,16 @@ func (s *scanner) str() string {
 		s.at = end + 1
 		return s.text[start:end]
 	}
-	return s.escaped(start, end)
+	// The body is most of the text.
+	return string(s.escaped(make([]byte, 0, min(len(s.text)-start, 64<<10)), start, end))
+}
+
+// appendStr reads a string and appends it; null appends nothing.
+func (s *scanner) appendStr(dst []byte) []byte {
+	if s.peek() != '"' {
+		return append(dst, s.str()...)
+	}
+	return s.escaped(dst, s.at+1, plainRun(s.text, s.at+1))
 }
 
 // plainRun is where the bytes that a string has as they are end.
@@ -110,19 +119,19 @@ func plainRun(text string, from int) int {
 	return from
 }
 
-// escaped reads a string that began at start and has its first escape at at.
-func (s *scanner) escaped(start, at int) string {
+// escaped appends a string that began at start and has its first escape, or its
+// end, at at.
+func (s *scanner) escaped(out []byte, start, at int) []byte {
 	text := s.text
-	out := make([]byte, 0, min(len(text)-start, 64<<10)) // the body is most of the text
 	for {
 		out = append(out, text[start:at]...)
 		if at+1 >= len(text) || text[at] < ' ' {
 			s.giveUp()
-			return ""
+			return out
 		}
 		if text[at] == '"' {
 			s.at = at + 1
-			return string(out)
+			return out
 		}
 		if c := shortEscapes[text[at+1]]; c != 0 {
 			out = append(out, c)
@@ -131,7 +140,7 @@ func (s *scanner) escaped(start, at int) string {
 			r, n := escapedRune(text[at+1:])
 			if n == 0 {
 				s.giveUp()
-				return ""
+				return out
 			}
 			out = utf8.AppendRune(out, r)
 			start = at + 1 + n
