@@ -148,12 +148,13 @@ func (a *authorizer) keep(token string, who *identity) {
 }
 
 func (a *authorizer) call(g *Gateway, id, token, arn string) (*identity, error) {
-	event := append([]byte(nil), `{"type":"TOKEN","authorizationToken":`...)
-	event = appendString(event, token)
-	event = append(event, `,"methodArn":`...)
-	event = appendString(event, arn)
-	event = append(event, '}')
-	payload, err := g.invoke(a.function, id, authorizerTimeout, event)
+	b := newBuffers() // not released: its answer is cached
+	b.event = append(b.event[:0], `{"type":"TOKEN","authorizationToken":`...)
+	b.event = appendString(b.event, token)
+	b.event = append(b.event, `,"methodArn":`...)
+	b.event = appendString(b.event, arn)
+	b.event = append(b.event, '}')
+	payload, err := g.invoke(a.function, id, authorizerTimeout, b)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -45,6 +46,11 @@ type proxyHandler func(context.Context, events.APIGatewayProxyRequest) (events.A
 
 // Invoke calls the function.
 func (h proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return h.invoke(ctx, payload, nil)
+}
+
+// invoke appends the answer to dst.
+func (h proxyHandler) invoke(ctx context.Context, payload, dst []byte) ([]byte, error) {
 	event, err := decodeEvent(payload)
 	if err != nil {
 		return nil, err
@@ -53,7 +59,7 @@ func (h proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	return appendAnswer(make([]byte, 0, len(answer.Body)+len(answer.Body)/8+512), answer), nil
+	return appendAnswer(slices.Grow(dst, len(answer.Body)+len(answer.Body)/4+512), answer), nil
 }
 
 func decodeEvent(payload []byte) (events.APIGatewayProxyRequest, error) {

@@ -55,9 +55,10 @@ type result struct {
 }
 
 // invoke calls a function as Lambda does: it runs on when the client goes away,
-// until its own deadline, and a panic is its error. On errLate it may still be
-// running and using payload; in every other case it has returned.
-func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []byte) ([]byte, error) {
+// until its own deadline, and a panic is its error. Its payload is b.event. On
+// errLate it may still be running and using b; in every other case it has
+// returned, and its answer may lie in b.answer.
+func (g *Gateway) invoke(f *function, id string, wait time.Duration, b *buffers) ([]byte, error) {
 	if !acquire(g.slots) {
 		return nil, errManyCalls
 	}
@@ -69,14 +70,13 @@ func (g *Gateway) invoke(f *function, id string, wait time.Duration, payload []b
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id, InvokedFunctionArn: f.arn})
-	done := make(chan result, 1)
-	g.start(job{ctx, f, payload, done})
+	g.start(job{ctx, f, b})
 	select {
-	case r := <-done:
+	case r := <-b.done:
 		return r.orLate(ctx.Err() != nil)
 	case <-ctx.Done():
 		select {
-		case r := <-done: // both at once: an answer is better than none
+		case r := <-b.done: // both at once: an answer is better than none
 			return r.orLate(ctx.Err() != nil)
 		default:
 			return nil, errLate
@@ -105,8 +105,7 @@ func acquire(slots chan struct{}) bool {
 type job struct {
 	ctx      context.Context
 	function *function
-	payload  []byte
-	done     chan<- result // has room for the result
+	buffers  *buffers
 }
 
 // workerIdle is how long a worker without work stays.
@@ -127,7 +126,7 @@ func (g *Gateway) work(j job) {
 	idle := time.NewTimer(workerIdle)
 	defer idle.Stop()
 	for {
-		j.done <- j.function.run(j.ctx, g, j.payload)
+		j.buffers.done <- j.function.run(j.ctx, g, j.buffers)
 		j = job{} // nothing of the call is held while waiting
 		idle.Reset(workerIdle)
 		select {
@@ -138,7 +137,7 @@ func (g *Gateway) work(j job) {
 	}
 }
 
-func (f *function) run(ctx context.Context, g *Gateway, payload []byte) (r result) {
+func (f *function) run(ctx context.Context, g *Gateway, b *buffers) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
 			r = result{err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
@@ -148,36 +147,46 @@ func (f *function) run(ctx context.Context, g *Gateway, payload []byte) (r resul
 		}
 		<-g.slots
 	}()
-	answer, err := f.handler.Invoke(ctx, payload)
+	answer, err := f.handle(ctx, b)
 	if err == nil && len(answer) > maxPayload {
 		err = errLongAnswer
 	}
 	return result{answer, err}
 }
 
+// handle lets a function behind API Gateway write its answer into b.
+func (f *function) handle(ctx context.Context, b *buffers) ([]byte, error) {
+	h, ok := f.handler.(proxyHandler)
+	if !ok {
+		return f.handler.Invoke(ctx, b.event)
+	}
+	answer, err := h.invoke(ctx, b.event, b.answer[:0])
+	if err == nil {
+		b.answer = answer
+	}
+	return answer, err
+}
+
 // forward reads the body, calls the function and passes its answer on.
 func (c *call) forward() *refusal {
-	buffers := bufferPool.Get().(*buffers)
+	buffers := newBuffers()
 	body, f := readBody(buffers.body[:0], c.r)
 	buffers.body = body
 	if f != nil {
 		buffers.release()
 		return f
 	}
-	event, f := c.appendEvent(buffers.event[:0], body)
-	buffers.event = event
-	if f != nil {
+	if buffers.event, f = c.appendEvent(buffers.event[:0], body); f != nil {
 		buffers.release()
 		return f
 	}
-	answer, err := c.g.invoke(c.route.function, c.id, min(gatewayTimeout, c.route.Timeout), event)
-	if errors.Is(err, errLate) {
-		buffers.event = nil // the function may be reading it still
-	}
+	answer, err := c.g.invoke(c.route.function, c.id, min(gatewayTimeout, c.route.Timeout), buffers)
 	if err == nil {
 		err = c.reply(answer, &buffers.body)
 	}
-	buffers.release()
+	if !errors.Is(err, errLate) { // else the function may be using them still
+		buffers.release()
+	}
 	if err == nil {
 		return nil
 	}
@@ -192,11 +201,16 @@ func (c *call) forward() *refusal {
 }
 
 // buffers of one request; large ones are not kept.
-type buffers struct{ body, event []byte }
+type buffers struct {
+	body, event, answer []byte
+	done                chan result // has room for one
+}
 
 const keepBuffer = 256 << 10
 
-var bufferPool = sync.Pool{New: func() any { return &buffers{} }}
+var bufferPool = sync.Pool{New: func() any { return &buffers{done: make(chan result, 1)} }}
+
+func newBuffers() *buffers { return bufferPool.Get().(*buffers) }
 
 func (b *buffers) release() {
 	if cap(b.body) > keepBuffer {
@@ -204,6 +218,9 @@ func (b *buffers) release() {
 	}
 	if cap(b.event) > keepBuffer {
 		b.event = nil
+	}
+	if cap(b.answer) > keepBuffer {
+		b.answer = nil
 	}
 	bufferPool.Put(b)
 }
