@@ -86,7 +86,7 @@ func TestAnswersHaveALength(t *testing.T) {
 // a client for each protocol.
 func serveSaying(t *testing.T, s *template.Stack) (*served, map[string]*http.Client) {
 	repeat := handlerFunc(func(_ context.Context, payload []byte) ([]byte, error) {
-		e, err := decodeEvent(payload)
+		e, err := decodeEvent(payload, nil)
 		return []byte(e.Body), err
 	})
 	srv := serve(t, with(t, Options{Stack: s}, repeat, allowAll()), defaultLimits)

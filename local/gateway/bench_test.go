@@ -172,7 +172,7 @@ func BenchmarkDecodeEvent(b *testing.B) {
 	b.ReportAllocs()
 	started := cpuTime()
 	for b.Loop() {
-		if _, err := decodeEvent(payload); err != nil {
+		if _, err := decodeEvent(payload, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -49,9 +49,9 @@ func (h proxyHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	return h.invoke(ctx, payload, nil)
 }
 
-// invoke appends the answer to dst.
+// invoke appends the answer to dst. (Until then dst serves to decode the event.)
 func (h proxyHandler) invoke(ctx context.Context, payload, dst []byte) ([]byte, error) {
-	event, err := decodeEvent(payload)
+	event, err := decodeEvent(payload, dst[len(dst):])
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +62,11 @@ func (h proxyHandler) invoke(ctx context.Context, payload, dst []byte) ([]byte, 
 	return appendAnswer(slices.Grow(dst, len(answer.Body)+len(answer.Body)/4+512), answer), nil
 }
 
-func decodeEvent(payload []byte) (events.APIGatewayProxyRequest, error) {
+// decodeEvent reads an event, and writes over scratch.
+func decodeEvent(payload, scratch []byte) (events.APIGatewayProxyRequest, error) {
 	var e events.APIGatewayProxyRequest
 	s := scan(payload)
+	s.scratch = scratch
 	s.object(func(key string) { s.eventField(&e, key) })
 	if s.end() {
 		return e, nil

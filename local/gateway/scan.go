@@ -13,10 +13,11 @@ import (
 // gives up, ok is false and encoding/json has the last word, so that it may be
 // simple and yet never decide anything differently.
 type scanner struct {
-	text  string
-	at    int
-	ok    bool
-	lists []string // the lists that strs has read, one behind the other
+	text    string
+	at      int
+	ok      bool
+	lists   []string // the lists that strs has read, one behind the other
+	scratch []byte   // strings are put together here
 }
 
 // scan starts on a text; not on one that has bytes that are no UTF-8.
@@ -99,8 +100,8 @@ func (s *scanner) str() string {
 		s.at = end + 1
 		return s.text[start:end]
 	}
-	// The body is most of the text.
-	return string(s.escaped(make([]byte, 0, min(len(s.text)-start, 64<<10)), start, end))
+	s.scratch = s.escaped(s.scratch[:0], start, end)
+	return string(s.scratch)
 }
 
 // appendStr reads a string and appends it; null appends nothing.
