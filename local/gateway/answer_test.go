@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -219,6 +220,33 @@ func TestTimeouts(t *testing.T) {
 		t.Error(err)
 	}
 	wantError(t, send(g, "GET", "/b", nil), 504, "timeout") // its own timeout, shorter than the route's
+}
+
+// TestLateAnswersDisturbNobody lets functions answer after their time, while other
+// requests are answered: (the race detector sees) none shares a buffer with them.
+func TestLateAnswersDisturbNobody(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	f := NewHandler(api(func(_ context.Context, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		if e.Resource == "/late" {
+			<-release
+		}
+		return events.APIGatewayProxyResponse{StatusCode: 200, Body: strings.Repeat(e.Body, 100)}, nil
+	}))
+	s := testStack("open POST /quick")
+	s.Functions[0].Routes = append(s.Functions[0].Routes, template.Route{Method: "POST", Path: "/late", Open: true, Timeout: time.Millisecond})
+	g := with(t, Options{Stack: s}, f, allowAll())
+	const late = 20
+	for range late {
+		wantError(t, send(g, "POST", "/late", strings.NewReader("late")), 504, "timeout")
+	}
+	close(release)
+	for i := 0; i < late || len(g.slots) > 0; i++ {
+		body := fmt.Sprint("quick ", i)
+		if w := send(g, "POST", "/quick", strings.NewReader(body)); w.Code != 200 || w.Body.String() != strings.Repeat(body, 100) {
+			t.Fatalf("%s: %d %.100s", body, w.Code, w.Body)
+		}
+	}
 }
 
 func TestFunctionsKnowTheirRequest(t *testing.T) {

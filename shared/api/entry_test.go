@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,6 +152,35 @@ func TestQueryReachesTheOperationDecodedOnce(t *testing.T) {
 	e.QueryStringParameters = map[string]string{"limit": "5"} // the SAM CLI's older events
 	if got := echoed(t, e)["query"]; got != "limit=5" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestHeaders gives names as clients write them, in HTTP/2 in lower case, and the
+// events of the SAM CLI of old, which have each name once.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]events.APIGatewayProxyRequest{
+		"canonical":   {MultiValueHeaders: map[string][]string{"X-Two": {"a", "b"}, "Accept": {"*/*"}}, Headers: map[string]string{"X-Two": "b"}},
+		"lower case":  {MultiValueHeaders: map[string][]string{"x-two": {"a", "b"}, "Accept": {"*/*"}}},
+		"both":        {MultiValueHeaders: map[string][]string{"x-two": {"a"}, "X-Two": {"b"}, "accept": {"*/*"}}},
+		"single":      {Headers: map[string]string{"x-two": "a, b", "ACCEPT": "*/*"}},
+		"none at all": {},
+	} {
+		e.Resource, e.HTTPMethod = "/a", "GET"
+		var got http.Header
+		call(t, handle(func(r *request) (response, error) {
+			got = r.Header
+			return response{status: http.StatusOK}, nil
+		}), e)
+		two := got.Values("X-Two")
+		slices.Sort(two) // names that differ in case only come in any order
+		if name == "none at all" {
+			if got == nil || len(got) > 0 {
+				t.Errorf("%s: %v", name, got)
+			}
+		} else if strings.Join(two, ", ") != "a, b" || got.Get("Accept") != "*/*" || len(got) != 2 {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 
