@@ -155,8 +155,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m := g.mounted(r.URL.Path); m != nil {
 		c.serveMount(m)
 	} else {
-		w.Header().Set("X-Request-Id", c.id)
-		w.Header().Set("X-Amzn-Requestid", c.id)
+		h, id := w.Header(), []string{c.id}
+		h["X-Request-Id"], h["X-Amzn-Requestid"] = id, id
 		c.serve()
 	}
 	if g.access != nil {
