@@ -48,6 +48,8 @@ func newServer(h http.Handler, conf *tls.Config, log *slog.Logger, l limits) *Se
 		conf = conf.Clone()
 		conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
 		conf.NextProtos = []string{"h2", "http/1.1"} // tells net/http, too, to speak HTTP/2
+		// Answers are small and wanted whole: one record, one write.
+		conf.DynamicRecordSizingDisabled = true
 	}
 	return &Server{tls: conf, limits: l, http: &http.Server{
 		Handler:           answering(h),
