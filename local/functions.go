@@ -8,7 +8,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	ddb "github.com/bloom-runtime/bloom/local/dynamodb"
 	"github.com/bloom-runtime/bloom/local/gateway"
+	"github.com/bloom-runtime/bloom/local/objects"
 	"github.com/bloom-runtime/bloom/local/template"
 	"github.com/bloom-runtime/bloom/shared/api"
 	"github.com/bloom-runtime/bloom/shared/auth"
@@ -25,6 +27,9 @@ type stores struct {
 	dynamodb, s3, secrets aws.Config
 	// publicS3 is the URL under which clients reach the bucket; "" = where s3 says.
 	publicS3 string
+	// table and objects are the embedded servers; nil = elsewhere.
+	table   *ddb.Server
+	objects *objects.Server
 }
 
 // environment is what a function is made from: its variables, as the template gives them, and the stores.

@@ -1,4 +1,5 @@
-// Command local serves the whole of BLOOM Runtime on one machine: `go run ./local`.
+// Command local serves the whole of BLOOM Runtime on one machine: `go run ./local`. `go run ./local backup` and `restore` write
+// its data folder into a file and make one from it.
 //
 // It reads template.yaml and puts in the cloud's place: an embedded DynamoDB, S3 and Secrets Manager over one data folder,
 // API Gateway, the schedules and the table's stream. Each request crosses into its function as in the cloud.
@@ -53,8 +54,11 @@ func main() {
 }
 
 // run serves until ctx ends and returns the exit status: 0 after a clean stop, 1 after a failure, which it has said in one
-// sentence, 2 for a command line that cannot be read.
+// sentence, 2 for a command line that cannot be read. The first argument may be a command: backup or restore.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	if len(args) > 0 && subcommands[args[0]] != nil {
+		return subcommands[args[0]](ctx, args[1:], lookup, stdout, stderr)
+	}
 	s, err := readSettings(ctx, args, lookup, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -41,7 +41,7 @@ func resourceNames(s *template.Stack) map[string]string {
 func openStores(ctx context.Context, s settings, stack *template.Stack, data *datadir.Dir, origin string, fail context.CancelCauseFunc, undo *closers) (stores, map[string]http.Handler, error) {
 	var at stores
 	var err error
-	if at.dynamodb, err = openDynamoDB(s, data, fail, undo); err != nil { //nolint:contextcheck // the store outlives ctx
+	if at.dynamodb, at.table, err = openDynamoDB(s, data, fail, undo); err != nil { //nolint:contextcheck // the store outlives ctx
 		return at, nil, err
 	}
 	for _, t := range stack.Tables {
@@ -50,9 +50,10 @@ func openStores(ctx context.Context, s settings, stack *template.Stack, data *da
 		}
 	}
 	mounts := map[string]http.Handler{}
-	if at.s3, at.publicS3, err = openS3(s, stack, data, origin, mounts, fail, undo); err != nil { //nolint:contextcheck // as above
+	if at.objects, err = openObjects(s, data, fail, undo); err != nil { //nolint:contextcheck // as above
 		return at, nil, err
 	}
+	at.s3, at.publicS3 = reachS3(s, stack, at.objects, origin, mounts)
 	for _, b := range stack.Buckets {
 		if err := ensureBucket(ctx, at.s3, b.Name); err != nil {
 			return at, nil, outside("S3", "-s3", s.S3, err)
@@ -73,34 +74,43 @@ func outside(what, flag, url string, err error) error {
 	return fmt.Errorf("the %s at %s (%s) cannot be used: %w", what, url, flag, err)
 }
 
-func openDynamoDB(s settings, data *datadir.Dir, fail context.CancelCauseFunc, undo *closers) (aws.Config, error) {
+func openDynamoDB(s settings, data *datadir.Dir, fail context.CancelCauseFunc, undo *closers) (aws.Config, *dynamodb.Server, error) {
 	if s.DynamoDB != "" {
-		return awsconf.Build(s.Region, s.DynamoDB, s.AccessKey, s.SecretKey, s.SessionToken, nil), nil
+		return awsconf.Build(s.Region, s.DynamoDB, s.AccessKey, s.SecretKey, s.SessionToken, nil), nil, nil
 	}
 	db, err := dynamodb.Open(data.Path("table"), dynamodb.Options{OnFatal: fail})
 	if err != nil {
-		return aws.Config{}, err
+		return aws.Config{}, nil, err
 	}
 	undo.add(db.Close)
-	return awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "", "", "", db.HTTPClient()), nil
+	return awsconf.Build(awsconf.DefaultRegion, "http://dynamodb.internal", "", "", "", db.HTTPClient()), db, nil
 }
 
-func openS3(s settings, stack *template.Stack, data *datadir.Dir, origin string, mounts map[string]http.Handler, fail context.CancelCauseFunc, undo *closers) (aws.Config, string, error) {
+// openObjects opens the embedded S3, or none when it is elsewhere.
+func openObjects(s settings, data *datadir.Dir, fail context.CancelCauseFunc, undo *closers) (*objects.Server, error) {
 	if s.S3 != "" {
-		return awsconf.Build(s.Region, s.S3, s.AccessKey, s.SecretKey, s.SessionToken, nil), s.PublicS3, nil
+		return nil, nil
 	}
 	server, err := objects.Open(data.Path("objects"), objects.Options{OnFatal: fail})
 	if err != nil {
-		return aws.Config{}, "", err
+		return nil, err
 	}
 	undo.add(server.Close)
+	return server, nil
+}
+
+// reachS3 says how the functions and the clients outside reach the bucket.
+func reachS3(s settings, stack *template.Stack, server *objects.Server, origin string, mounts map[string]http.Handler) (cfg aws.Config, public string) {
+	if server == nil {
+		return awsconf.Build(s.Region, s.S3, s.AccessKey, s.SecretKey, s.SessionToken, nil), s.PublicS3
+	}
 	for _, b := range stack.Buckets {
 		mounts["/"+b.Name+"/"] = server.Public()
 	}
 	if s.PublicS3 != "" {
 		origin = s.PublicS3
 	}
-	return server.Config(), origin, nil
+	return server.Config(), origin
 }
 
 func ensureBucket(ctx context.Context, cfg aws.Config, name string) error {

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	lockFile   = "lock"
+	// LockFile is the file in the folder that is locked.
+	LockFile   = "lock"
 	layoutFile = "layout"
-	// layout is the version of what lies where in the folder. A change that an older program cannot read raises it.
-	layout       = 1
+	// Layout is the version of what lies where in the folder. A change that an older program cannot read raises it.
+	Layout       = 1
 	layoutPrefix = "bloom data, layout "
 )
 
@@ -48,6 +49,34 @@ func Open(path string) (*Dir, error) {
 	return &Dir{path: abs, lock: lock}, nil
 }
 
+// Lock creates the folder where there is none and locks it, whatever it holds. It is for who fills a folder that no start may
+// take for whole: until Mark, Open refuses it.
+func Lock(path string) (*Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder %s cannot be found: %w", path, cause(err))
+	}
+	if err := makeDir(abs); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(abs)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{path: abs, lock: lock}, nil
+}
+
+// Mark says that the folder is whole: from now on Open takes it.
+func (d *Dir) Mark() error {
+	return WriteFile(d.Path(layoutFile), []byte(layoutPrefix+strconv.Itoa(Layout)+"\n"))
+}
+
+// IsData says whether path is a folder that Open has made or opened before.
+func IsData(path string) bool { return isFile(filepath.Join(path, layoutFile)) }
+
+// ErrInUse is in the error of Open and Lock when another process holds the folder.
+var ErrInUse = errors.New("used by another process")
+
 // Path is the absolute path of elem inside the folder.
 func (d *Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
@@ -77,14 +106,14 @@ func isFile(path string) bool {
 
 // lockDir takes the lock. The kernel drops it with the process, however that ends, so a lock file that is left over locks nothing.
 func lockDir(path string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(path, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be written: %w; name another with -data or mend its owner and mode", path, cause(err))
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer func() { _ = f.Close() }()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("the data folder %s is used by another process%s; stop it or name another folder with -data", path, holder(f))
+			return nil, fmt.Errorf("the data folder %s is %w%s; stop it or name another folder with -data", path, ErrInUse, holder(f))
 		}
 		return nil, fmt.Errorf("the data folder %s cannot be locked: %w; it must lie on a file system with locks", path, err)
 	}
@@ -114,7 +143,7 @@ func checkLayout(path string) error {
 		if err := refuseForeign(path); err != nil {
 			return err
 		}
-		if err := WriteFile(name, []byte(layoutPrefix+strconv.Itoa(layout)+"\n")); err != nil {
+		if err := WriteFile(name, []byte(layoutPrefix+strconv.Itoa(Layout)+"\n")); err != nil {
 			return fmt.Errorf("the data folder %s cannot be written: %w", path, cause(err))
 		}
 		return nil
@@ -126,9 +155,9 @@ func checkLayout(path string) error {
 	version, err := strconv.Atoi(text)
 	switch {
 	case !ok || err != nil:
-		return fmt.Errorf("%s is damaged: it should say %q; restore the data folder from a copy or name another with -data", name, layoutPrefix+strconv.Itoa(layout))
-	case version > layout:
-		return fmt.Errorf("the data folder %s was written by a newer version of this program (layout %d, this one knows %d); run that version", path, version, layout)
+		return fmt.Errorf("%s is damaged: it should say %q; restore the data folder from a copy or name another with -data", name, layoutPrefix+strconv.Itoa(Layout))
+	case version > Layout:
+		return fmt.Errorf("the data folder %s was written by a newer version of this program (layout %d, this one knows %d); run that version", path, version, Layout)
 	}
 	return nil
 }
@@ -140,7 +169,7 @@ func refuseForeign(path string) error {
 		return fmt.Errorf("the data folder %s cannot be read: %w", path, cause(err))
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != lockFile && name != "lost+found" && !strings.HasPrefix(name, tempPrefix) {
+		if name := e.Name(); name != LockFile && name != "lost+found" && !strings.HasPrefix(name, TempPrefix) {
 			return fmt.Errorf("the folder %s holds something else (%s); name an empty or a new folder with -data", path, name)
 		}
 	}

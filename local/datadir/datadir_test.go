@@ -80,8 +80,8 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenAfterCrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, lockFile), "12345\n")
-	write(t, filepath.Join(dir, tempPrefix+"123"), "bloom")
+	write(t, filepath.Join(dir, LockFile), "12345\n")
+	write(t, filepath.Join(dir, TempPrefix+"123"), "bloom")
 	d, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -5,13 +5,14 @@ import (
 	"path/filepath"
 )
 
-const tempPrefix = ".tmp-"
+// TempPrefix begins the names of what a crash may leave in the folder and nobody needs.
+const TempPrefix = ".tmp-"
 
 // WriteFile replaces the file at path (mode 0600) as one durable step: after a crash at any moment the file is the old one
 // or the new one, whole, and once WriteFile has returned nil it is the new one.
 func WriteFile(path string, data []byte) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, tempPrefix)
+	f, err := os.CreateTemp(dir, TempPrefix)
 	if err != nil {
 		return err
 	}

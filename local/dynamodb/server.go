@@ -118,6 +118,10 @@ func (s *Server) newWriter() (*writer, error) {
 	return w, w.upgrade()
 }
 
+// View is the state of the whole database as of the last durable commit, for a
+// backup. The caller releases it, before Close.
+func (s *Server) View() *store.View { return s.store.View() }
+
 // Close ends the server: requests under way are answered, later ones refused.
 func (s *Server) Close() error {
 	s.gate.Lock()

@@ -32,6 +32,9 @@ type storage struct {
 	write chan *change
 	end   chan struct{}
 	work  sync.WaitGroup
+
+	held    held         // files that snapshots need
+	deletes sync.RWMutex // held for reading by each DeleteObject
 }
 
 var _ backend.Backend = (*storage)(nil)

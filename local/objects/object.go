@@ -122,9 +122,9 @@ func (s *storage) forget(b *store.Batch, old object) string {
 	return old.File
 }
 
-// remove deletes a file. One that stays is found by the sweep.
+// remove deletes a file, or has the last snapshot delete it. One that stays is found by the sweep.
 func (s *storage) remove(file string) {
-	if file != "" {
+	if file != "" && !s.held.keep(file) {
 		_ = os.Remove(filepath.Join(s.files, file))
 	}
 }
@@ -269,6 +269,8 @@ func (s *storage) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (o
 	if err := s.has(bucket); err != nil {
 		return nil, err
 	}
+	s.deletes.RLock()
+	defer s.deletes.RUnlock()
 	var removed string
 	err = s.apply(ctx, objectKey(bucket, key), func(before []byte, there bool, b *store.Batch) error {
 		if !there {
