@@ -96,7 +96,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	takeBackups(data, at, log, &undo)
+	takeBackups(data, at, log, &undo) //nolint:contextcheck // it ends by undo
 	announce(s, origin(ln), trusted, registry, stdout, stderr)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,6 +31,8 @@ type Options struct {
 	Env []string
 	// Args are added to the command line.
 	Args []string
+	// Data is the data folder in place of one of the stack's own; the caller removes it.
+	Data string
 	// APIKey turns auth on (RUNTIME_API_KEY) and is sent by Client.
 	APIKey string
 }
@@ -57,6 +60,9 @@ func Launch(ctx context.Context, opts Options) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{opts: opts, dir: dir, Data: filepath.Join(dir, "data"), env: environment(opts)}
+	if opts.Data != "" {
+		s.Data = opts.Data
+	}
 	if err := s.start(ctx, "127.0.0.1:0"); err != nil {
 		s.Close()
 		return nil, err
@@ -118,6 +124,17 @@ func (s *Stack) start(ctx context.Context, address string) error {
 		return err
 	}
 	return s.trust()
+}
+
+// Command runs the program with other arguments to its end, or until ctx ends,
+// which kills it. It returns what it said and how it ended.
+func Command(ctx context.Context, args ...string) (string, error) {
+	path, err := Build(ctx, "./local")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
 }
 
 // run starts the program in the module's folder, where it finds template.yaml.
