@@ -16,6 +16,8 @@ func (w *writer) apply(c *change) {
 	}
 	t := w.catalog.byID[c.table.ID]
 	before, _ := w.items.get(c.key) // evaluate loaded it
+	counts := w.tally(t.ID)
+	size := counts.countItem(c.old, c.new, before.size)
 	var stored []byte
 	if c.new == nil {
 		w.batch.Delete(c.key)
@@ -25,8 +27,15 @@ func (w *writer) apply(c *change) {
 		}
 		w.set(c.key, stored)
 	}
-	for _, ix := range t.Indexes {
-		w.applyIndex(t, ix, c, stored)
+	for i, ix := range t.Indexes {
+		if was, is := w.applyIndex(t, ix, c, stored); was || is {
+			if was {
+				counts.countEntry(i, ix, c.old, before.size, -1)
+			}
+			if is {
+				counts.countEntry(i, ix, c.new, size, 1)
+			}
+		}
 	}
 	w.applyExpiry(t, c)
 	if st := t.stream; st != nil && st.Ended == 0 {
@@ -35,7 +44,7 @@ func (w *writer) apply(c *change) {
 		w.batch.Set(w.key, w.record)
 		w.records[st.ID]++
 	}
-	w.items.put(string(c.key), state{item: c.new, stored: stored})
+	w.items.put(string(c.key), state{item: c.new, stored: stored, size: size})
 }
 
 // set writes an item or an entry.
@@ -44,15 +53,16 @@ func (w *writer) set(key, stored []byte) {
 	w.batch.Set(key, stored)
 }
 
-// applyIndex brings one index up to date.
-func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
-	was, is := ix.has(c.old), ix.has(c.new)
+// applyIndex brings one index up to date. It tells whether an entry went and
+// whether one came; one that stays as it is did neither.
+func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) (was, is bool) {
+	was, is = ix.has(c.old), ix.has(c.new)
 	if !was && !is {
-		return
+		return false, false
 	}
 	same := was && is && sameAttrs(&ix.Key, c.old, c.new)
 	if same && ix.sameEntry(c.old, c.new) {
-		return
+		return false, false
 	}
 	if was && !same {
 		w.key = t.entryKey(w.key[:0], ix, c.old)
@@ -67,6 +77,7 @@ func (w *writer) applyIndex(t *table, ix *index, c *change, stored []byte) {
 		w.key = t.entryKey(w.key[:0], ix, c.new)
 		w.set(w.key, entry)
 	}
+	return was, is
 }
 
 func sameAttrs(k *keySchema, a, b value.Item) bool {

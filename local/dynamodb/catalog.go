@@ -63,6 +63,7 @@ func (c *catalog) dropTable(b *store.Batch, t *table) {
 		b.DeleteRange(prefix, after(prefix))
 	}
 	b.Delete(metaKey('t', t.ID))
+	b.Delete(countKey(t.ID))
 	delete(c.tables, t.Name)
 	delete(c.byID, t.ID)
 }

@@ -203,6 +203,9 @@ func checkAfterCrash(t *testing.T, dir string, acked []int) {
 	if slices.Sort(found); !slices.Equal(found, indexed) {
 		t.Errorf("the index has %v, the table %v", found, indexed)
 	}
+	if got, want := described(t, c, table), counted(t, s, table); !slices.Equal(got, want) {
+		t.Errorf("the counts are %v, stored are %v", got, want)
+	}
 	if n := countRecords(t, s, table); n != changes {
 		t.Errorf("the stream has %d records of %d changes", n, changes)
 	}

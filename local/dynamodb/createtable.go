@@ -99,6 +99,8 @@ func (w *writer) createTable(t *table, sp *streamParams) (func(), error) {
 	if err := next.putTable(w.batch, t); err != nil {
 		return nil, err
 	}
+	w.tallies[t.ID] = newTally(t)
+	w.tally(t.ID)
 	w.batch.Set(keyVersion, []byte(layoutVersion))
 	return w.adopt(next), nil
 }

@@ -7,6 +7,7 @@ import "github.com/bloom-runtime/bloom/local/dynamodb/value"
 type state struct {
 	item   value.Item
 	stored []byte
+	size   int // as DynamoDB counts
 }
 
 // Bounds of one generation of the cache.

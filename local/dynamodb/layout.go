@@ -18,6 +18,7 @@ import (
 //	t period(4) token                   a ClientRequestToken (tokens.go)
 //	m t table(4)                        a table's definition, JSON
 //	m s stream(4)                       a stream's definition, JSON
+//	m c table(4)                        a table's counts (counts.go)
 //	m n                                 the last number given to a table or stream
 //	m v                                 the version of this layout
 const (

@@ -83,7 +83,7 @@ func Open(dir string, opts Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	w, err := s.newWriter()
+	w, uncounted, err := s.newWriter()
 	if err != nil {
 		_ = st.Close() // the first error says more
 		return nil, fmt.Errorf("the table data in %s cannot be opened: %w", dir, err)
@@ -91,31 +91,38 @@ func Open(dir string, opts Options) (*Server, error) {
 	s.work.Go(w.run)
 	s.work.Go(s.trimNowAndThen)
 	s.work.Go(func() { s.sweepNowAndThen(cmp.Or(opts.sweepEvery, sweepEvery)) })
+	if len(uncounted) > 0 {
+		s.work.Go(func() { s.recount(uncounted) })
+	}
 	return s, nil
 }
 
-func (s *Server) newWriter() (*writer, error) {
+// newWriter also returns the tables that have no counts yet.
+func (s *Server) newWriter() (w *writer, uncounted []uint32, err error) {
 	view := s.store.View()
 	defer view.Release()
 	c, err := loadCatalog(view)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seq, err := lastSequence(view, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	period := periodOf(s.now().UnixMilli())
 	some, err := tokensLeft(view, period)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.catalog.Store(c)
-	w := &writer{
+	w = &writer{
 		server: s, store: s.store, catalog: c, items: newItemCache(), tokens: map[string]*token{},
 		used: newUsedTokens(period, some), seq: seq, records: map[uint32]int{},
 	}
-	return w, w.upgrade()
+	if uncounted, err = w.loadTallies(view); err != nil {
+		return nil, nil, err
+	}
+	return w, uncounted, w.upgrade()
 }
 
 // View is the state of the whole database as of the last durable commit, for a

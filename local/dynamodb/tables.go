@@ -121,7 +121,11 @@ func (s *Server) describeTable(_ context.Context, body string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(map[string]any{"Table": s.describe(t, "ACTIVE")})
+	d := s.describe(t, "ACTIVE")
+	if err := s.describeCounts(d, t); err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]any{"Table": d})
 }
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteTable.html
@@ -152,6 +156,7 @@ func (w *writer) deleteTable(t *table) (func(), error) {
 	}
 	next := w.catalog.clone()
 	next.dropTable(w.batch, t)
+	delete(w.tallies, t.ID)
 	if t.stream != nil && t.stream.Ended == 0 {
 		ended := *t.stream
 		ended.Ended = w.now

@@ -66,9 +66,12 @@ type writer struct {
 	publish []func()          // to call when the batch is durable
 	tokens  map[string]*token // used in this batch: the store does not show them yet
 	used    *usedTokens
-	seq     uint64         // the last sequence number given
-	records map[uint32]int // by stream: those in its open shard, since the server was opened
-	now     int64          // Unix ms, as of this commit
+	tallies map[uint32]*tally // by table
+	moved   []uint32          // tables whose counts this batch moves
+	recount []uint32          // tables to be counted from the end of this batch on
+	seq     uint64            // the last sequence number given
+	records map[uint32]int    // by stream: those in its open shard, since the server was opened
+	now     int64             // Unix ms, as of this commit
 
 	key, keys, entry, image, record []byte // scratch
 }
@@ -105,6 +108,7 @@ func (w *writer) commit(group []*write) {
 			w.handle(group[n])
 			n++
 		}
+		w.saveCounts()
 		part, publish := group[:n], w.publish
 		group = group[n:]
 		w.store.Commit(w.batch, func(err error) {
@@ -215,7 +219,7 @@ func (w *writer) peek(key []byte) (state, error) {
 		if err != nil {
 			return state{}, err
 		}
-		st = state{item: item, stored: stored}
+		st = state{item: item, stored: stored, size: value.Size(item)}
 	}
 	return st, nil
 }
