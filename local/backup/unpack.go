@@ -16,6 +16,9 @@ import (
 // largeFile is what the name of a large object's file looks like: a UUID.
 var largeFile = regexp.MustCompile(`^[0-9a-f-]{36}$`)
 
+// fillMemory is the memory of a store that is filled, in bytes: large tables in memory make few files.
+const fillMemory = 64 << 20
+
 // unpacker writes parts into a folder.
 type unpacker struct {
 	dir    *datadir.Dir
@@ -33,7 +36,7 @@ func (u *unpacker) open(folder string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return unwritable(path, err)
 	}
-	s, err := store.Open(path, store.Options{})
+	s, err := store.Open(path, store.Options{Memory: fillMemory})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ func (b *Batch) Len() int { return b.b.Len() }
 // keeps its place in the order.
 type pending struct {
 	batch *pebble.Batch
+	last  uint64 // sequence number of its last write
 	view  *View
 	done  func(error)
 }
@@ -57,7 +58,9 @@ func (s *Store) Commit(b *Batch, done func(error)) {
 	}
 	// No other commit can come between apply and the snapshot.
 	s.version++
-	s.enqueue(pending{batch: b.b, view: newView(s.db, s.version), done: done})
+	s.mark.writes(uint64(b.b.SeqNum()))
+	last := uint64(b.b.SeqNum()) + uint64(b.b.Count()) - 1
+	s.enqueue(pending{batch: b.b, last: last, view: newView(s.db, s.version), done: done})
 }
 
 // NextVersion is the version of the view that will show the next commit that is
@@ -89,6 +92,8 @@ func (s *Store) waitForSyncs() {
 			continue
 		}
 		if err := p.batch.SyncWait(); err != nil {
+			s.failure.fail(err)
+		} else if err := s.mark.set(p.last); err != nil {
 			s.failure.fail(err)
 		}
 		if err := s.failure.Err(); err != nil {

@@ -90,6 +90,11 @@ func (s *Store) events() *pebble.EventListener {
 				s.full.Store(true)
 			}
 		},
+		WALCreated: func(i pebble.WALCreateInfo) {
+			if i.Err == nil {
+				s.mark.logMade(uint64(i.FileNum))
+			}
+		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			s.failure.fail(damagedError(i.Path, i.Details))
 		},
@@ -113,6 +118,9 @@ func (s *Store) watchSpace() {
 		case <-t.C:
 			if free, err := freeSpace(s.fs, s.dir); err == nil {
 				s.full.Store(free < minFree)
+			}
+			if err := s.mark.sync(); err != nil {
+				s.failure.fail(err)
 			}
 		}
 	}
@@ -160,15 +168,18 @@ func openError(dir string, err error) error {
 		return fmt.Errorf("the table data in %s cannot be written: %w", dir, err)
 	case errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("the data directory %s is not a directory", dir)
-	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
+	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist), errors.Is(err, pebble.ErrDBNotPristine):
 		return damagedError(dir, err)
 	default:
-		return fmt.Errorf("the table data in %s cannot be opened: %w", dir, oneLine(err))
+		return fmt.Errorf("the table data in %s cannot be opened (%w): if it worked before, restore it from a backup%s", dir, oneLine(err), how)
 	}
 }
 
+// how names the command of the local program.
+const how = " (go run ./local restore)"
+
 func damagedError(path string, err error) error {
-	return fmt.Errorf("the table data in %s is damaged (%w): restore it from a backup", path, oneLine(err))
+	return fmt.Errorf("the table data in %s is damaged (%w): restore it from a backup%s", path, oneLine(err), how)
 }
 
 func fullError(dir string) error {

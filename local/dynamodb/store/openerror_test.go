@@ -2,8 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,79 +44,6 @@ func TestSecondOpener(t *testing.T) {
 	if err := wait(t, commit(s, "a", "1")); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// fill makes a store with files of each kind and some of its log not yet flushed.
-func fill(t *testing.T, dir string) {
-	t.Helper()
-	s := openStore(t, dir, vfs.Default)
-	for i := range 2000 {
-		b := s.NewBatch()
-		b.Set(fmt.Appendf(nil, "key%06d", i), []byte(strings.Repeat(fmt.Sprint(rand.Uint64()), 20)))
-		done := commitBatch(s, b)
-		if i == 1000 || i == 1999 {
-			if err := wait(t, done); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if i == 1000 {
-			if err := s.db.Flush(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	closeStore(t, s)
-}
-
-func TestDamagedFiles(t *testing.T) {
-	t.Parallel()
-	for _, pattern := range []string{"*.sst", "*.log", "MANIFEST-*"} {
-		t.Run(pattern, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			fill(t, dir)
-			largest, size := "", int64(0)
-			files, err := filepath.Glob(filepath.Join(dir, pattern))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range files {
-				if info, err := os.Stat(f); err == nil && info.Size() > size {
-					largest, size = f, info.Size()
-				}
-			}
-			content, err := os.ReadFile(largest)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range 16 {
-				content[len(content)/3+i] ^= 0xff
-			}
-			if err := os.WriteFile(largest, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open(dir, Options{})
-			if err == nil {
-				_ = s.Close()
-			}
-			wantSentence(t, err, "is damaged", "restore it from a backup")
-		})
-	}
-}
-
-func TestMissingFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	fill(t, dir)
-	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	if err := os.Remove(files[0]); err != nil {
-		t.Fatal(err)
-	}
-	_, err = Open(dir, Options{})
-	wantSentence(t, err, "is damaged", "restore it from a backup")
 }
 
 func TestNotADirectory(t *testing.T) {

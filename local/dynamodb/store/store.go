@@ -9,6 +9,7 @@
 package store
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -50,6 +51,7 @@ type Store struct {
 	watch   sync.WaitGroup // the goroutines that look after the disk
 	stop    chan struct{}
 	failure failure
+	mark    marker
 	full    atomic.Bool // too little room on the disk: refuse writes until there is more
 }
 
@@ -67,12 +69,20 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	}
 	s := &Store{dir: dir, fs: fs, lock: lock, syncing: make(chan pending, inFlight), stop: make(chan struct{})}
 	s.failure.init(opts.OnFatal)
-	s.db, err = pebble.Open(dir, s.pebbleOptions(lock, opts.Memory))
+	last, before, err := inspect(fs, dir)
+	if err == nil {
+		s.db, err = s.openPebble(opts.Memory)
+	}
 	if err != nil {
 		_ = lock.Close() // the error of the open says more
-		return nil, openError(dir, err)
+		return nil, err
 	}
-	if err := s.verifyAtStart(); err != nil {
+	if err = s.verifyAtStart(); err == nil {
+		if err = s.mark.begin(fs, dir, last, before.logs); err != nil {
+			err = openError(dir, err)
+		}
+	}
+	if err != nil {
 		s.stopWatching()
 		_ = s.db.Close()
 		_ = lock.Close()
@@ -82,6 +92,19 @@ func open(dir string, opts Options, fs vfs.FS) (*Store, error) {
 	s.synced.Go(s.waitForSyncs)
 	s.watch.Go(s.watchSpace)
 	return s, nil
+}
+
+// openPebble opens the files. Pebble panics on some that are damaged.
+func (s *Store) openPebble(memory int64) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = damagedError(s.dir, fmt.Errorf("%v", p))
+		}
+	}()
+	if db, err = pebble.Open(s.dir, s.pebbleOptions(s.lock, memory)); err != nil {
+		return nil, openError(s.dir, err)
+	}
+	return db, nil
 }
 
 func (s *Store) pebbleOptions(lock *pebble.Lock, memory int64) *pebble.Options {
@@ -134,7 +157,10 @@ func (s *Store) Close() error {
 		return s.failure.Err()
 	}
 	s.current.Load().Release()
-	err := s.db.Close()
+	err := s.mark.close()
+	if derr := s.db.Close(); err == nil {
+		err = derr
+	}
 	if lerr := s.lock.Close(); err == nil {
 		err = lerr
 	}

@@ -304,7 +304,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 // until polls, since the store looks at the disk by itself now and then.
-func until(t *testing.T, ok func() bool) {
+func until(t testing.TB, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
