@@ -41,8 +41,10 @@ type logMark struct {
 
 var errMarkDamaged = errors.New("not what was written there")
 
-func (m mark) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, markSize), m.seq)
+// encode writes the mark into buf, which has room for it.
+func (m mark) encode(buf []byte) []byte {
+	clear(buf[:markSize])
+	b := binary.LittleEndian.AppendUint64(buf[:0], m.seq)
 	b = binary.LittleEndian.AppendUint32(b, markVersion)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.logs)))
 	for _, l := range m.logs {
@@ -92,6 +94,7 @@ type marker struct {
 
 	mu   sync.Mutex
 	mark mark
+	buf  []byte
 }
 
 // begin writes the first mark of this opening, for good.
@@ -100,7 +103,8 @@ func (k *marker) begin(fs vfs.FS, dir string, seq uint64, before []logMark) erro
 	k.mark.seq = seq
 	k.mark.logs = append(append([]logMark(nil), before...), k.mark.logs...)
 	k.trim()
-	content := k.mark.encode()
+	k.buf = make([]byte, markSize)
+	content := k.mark.encode(k.buf)
 	k.mu.Unlock()
 	path := fs.PathJoin(dir, markName)
 	if err := replaceFile(fs, dir, path, content); err != nil {
@@ -142,7 +146,7 @@ func (k *marker) set(seq uint64) error {
 	defer k.mu.Unlock()
 	k.mark.seq = seq
 	k.dirty.Store(true)
-	_, err := k.file.WriteAt(k.mark.encode(), 0)
+	_, err := k.file.WriteAt(k.mark.encode(k.buf), 0)
 	return err
 }
 
