@@ -155,7 +155,7 @@ func checkLayout(path string) error {
 	version, err := strconv.Atoi(text)
 	switch {
 	case !ok || err != nil:
-		return fmt.Errorf("%s is damaged: it should say %q; restore the data folder from a copy or name another with -data", name, layoutPrefix+strconv.Itoa(Layout))
+		return fmt.Errorf("%s is damaged: it should say %q; restore the data folder from a backup (go run ./local restore) or name another with -data", name, layoutPrefix+strconv.Itoa(Layout))
 	case version > Layout:
 		return fmt.Errorf("the data folder %s was written by a newer version of this program (layout %d, this one knows %d); run that version", path, version, Layout)
 	}
