@@ -125,13 +125,13 @@ func damages(random *rand.Rand) map[string]func(path string, content []byte) err
 			return write(path, append(content[:len(content)/2:len(content)/2], make([]byte, len(content)-len(content)/2)...))
 		},
 	}
-	for range 4 {
+	for range 2 {
 		at := random.Float64()
 		all[fmt.Sprintf("cut off at %v", at)] = func(path string, content []byte) error {
 			return write(path, content[:int(at*float64(len(content)))])
 		}
 	}
-	for i := range 8 {
+	for i := range 5 {
 		at, bit := random.Float64(), random.IntN(8)
 		if i < 3 {
 			at = 1 - at*at*at/50 // near the end, where a log was written last
