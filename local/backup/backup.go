@@ -12,12 +12,10 @@ package backup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/bloom-runtime/bloom/local/datadir"
@@ -37,7 +35,7 @@ const (
 	tableFolder  = "table"
 	indexFolder  = "objects/index"
 	filesFolder  = "objects/files"
-	maxSmallFile = 16 << 20 // bytes of a file that is read whole
+	maxSmallFile = 16 << 20 // bytes of what is read whole
 )
 
 // head is the first part: what the archive is.
@@ -74,13 +72,6 @@ type Snapshot struct {
 	Files   string // folder of the large objects' bytes
 	Release func()
 }
-
-// smallFiles are what else of the data folder belongs into a backup: secrets, credentials, the CA and its certificates, how
-// far each reader of a stream has come. Logs stay out.
-var smallFiles = []string{"secrets.json", "objects/credentials.json", "tls/*.pem", "events/*.json"}
-
-// smallFile is what the name of such a file looks like.
-var smallFile = regexp.MustCompile(`^(secrets\.json|objects/credentials\.json|tls/[\w-][\w.-]*\.pem|events/[\w-][\w.-]*\.json)$`)
 
 // Write writes a backup of the data folder dir to w. take gives the stores' present moment; it is called once, after the
 // small files were read: a reader of the stream is never ahead of the table. The caller sees to it that w does not block for
@@ -144,60 +135,6 @@ func (a *archive) addStores(snap *Snapshot) (err error) {
 		a.summary.LargeObjects++
 		return a.addFile(filesFolder+"/"+name, filepath.Join(snap.Files, name))
 	})
-}
-
-type file struct {
-	name    string // with slashes, in the data folder
-	mode    fs.FileMode
-	content []byte
-}
-
-// readSmallFiles reads them whole: each is replaced by renaming, so that what is read is one version.
-func readSmallFiles(dir string) ([]file, error) {
-	var all []file
-	for _, pattern := range smallFiles {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return nil, err
-		}
-		for _, path := range found {
-			name, err := filepath.Rel(dir, path)
-			if err != nil {
-				return nil, err
-			}
-			name = filepath.ToSlash(name)
-			if !smallFile.MatchString(name) {
-				continue // what a crash left beside the file that it was to replace
-			}
-			f, err := readSmallFile(path)
-			if err != nil {
-				return nil, err
-			}
-			f.name = name
-			all = append(all, f)
-		}
-	}
-	return all, nil
-}
-
-func readSmallFile(path string) (file, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return file{}, fmt.Errorf("%s cannot be read: %w", path, cause(err))
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return file{}, fmt.Errorf("%s cannot be read: %w", path, cause(err))
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
-	if err != nil {
-		return file{}, fmt.Errorf("%s cannot be read: %w", path, cause(err))
-	}
-	if len(content) > maxSmallFile {
-		return file{}, fmt.Errorf("%s is larger than %d bytes, which it never gets by itself", path, maxSmallFile)
-	}
-	return file{mode: info.Mode().Perm(), content: content}, nil
 }
 
 // cause drops the operation and the path from a file error: the sentence around it names them.

@@ -47,7 +47,7 @@ func makeData(t testing.TB, dir string) world {
 	}
 	w := world{}
 	for name, content := range map[string]string{
-		"secrets.json": "{}", "objects/credentials.json": "{}", "tls/ca.pem": "ca", "tls/server.pem": "server", "events/a-b.json": `{"stream":"s"}`,
+		"secrets.json": "{}", "membridge.key": "key", "later/added.bin": "x", "objects/credentials.json": "{}", "tls/ca.pem": "ca", "tls/server.pem": "server", "events/a-b.json": `{"stream":"s"}`,
 	} {
 		write(t, filepath.Join(dir, name), content)
 		w[name] = content
@@ -129,22 +129,18 @@ func readData(t testing.TB, dir string) world {
 			t.Error(err)
 		}
 	}
-	for _, pattern := range append(smallFiles, filesFolder+"/*") {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			t.Fatal(err)
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+		own := strings.HasPrefix(name, filesFolder+"/") || !strings.HasPrefix(name, indexFolder+"/") && !strings.HasPrefix(name, tableFolder+"/")
+		if err != nil || e.IsDir() || !own || name == datadir.LockFile || name == datadir.LayoutFile ||
+			strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(name, "logs/") {
+			return err
 		}
-		for _, path := range found {
-			name, _ := filepath.Rel(dir, path)
-			if strings.HasPrefix(filepath.Base(name), ".") {
-				continue
-			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w[name] = string(content)
-		}
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		w[name] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return w
 }
@@ -362,16 +358,19 @@ func TestForgedBackup(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		"told again, unchanged": {retold(t, sound, same), ""},
-		"another program's":     {compressed(t, []byte("something else")), "is not a backup"},
-		"another archive":       {parts(t, file{name: "README", content: []byte("x")}), "is not a backup"},
-		"another's head":        {parts(t, headOf(`{"format":"other"}`)), "is not a backup"},
-		"newer format":          {parts(t, headOf(`{"format":"bloom-backup","version":2,"layout":1}`)), "newer version of this program"},
-		"newer layout":          {parts(t, headOf(`{"format":"bloom-backup","version":1,"layout":99}`)), "newer version of this program"},
-		"a way out":             {parts(t, good, file{name: "../evil", content: []byte("x")}), "no backup does"},
-		"a way out of a folder": {parts(t, good, file{name: "table/../../evil.entries", content: []byte("x")}), "no backup does"},
-		"the lock":              {parts(t, good, file{name: "lock", content: []byte("x")}), "no backup does"},
-		"half an entry":         {parts(t, good, file{name: "table/000001.entries", content: []byte{200, 1}}), "is damaged"},
+		"told again, unchanged":      {retold(t, sound, same), ""},
+		"another program's":          {compressed(t, []byte("something else")), "is not a backup"},
+		"another archive":            {parts(t, file{name: "README", content: []byte("x")}), "is not a backup"},
+		"another's head":             {parts(t, headOf(`{"format":"other"}`)), "is not a backup"},
+		"newer format":               {parts(t, headOf(`{"format":"bloom-backup","version":2,"layout":1}`)), "newer version of this program"},
+		"newer layout":               {parts(t, headOf(`{"format":"bloom-backup","version":1,"layout":99}`)), "newer version of this program"},
+		"a way out":                  {parts(t, good, file{name: "../evil", content: []byte("x")}), "no backup does"},
+		"a way out of a folder":      {parts(t, good, file{name: "table/../../evil.entries", content: []byte("x")}), "no backup does"},
+		"a folder too deep":          {parts(t, good, file{name: "a/b/c", content: []byte("x")}), "no backup does"},
+		"the mark of a whole folder": {parts(t, good, file{name: "layout", content: []byte("x")}), "no backup does"},
+		"a file of the store":        {parts(t, good, file{name: "table/MANIFEST-000001", content: []byte("x")}), "no backup does"},
+		"the lock":                   {parts(t, good, file{name: "lock", content: []byte("x")}), "no backup does"},
+		"half an entry":              {parts(t, good, file{name: "table/000001.entries", content: []byte{200, 1}}), "is damaged"},
 		"a file twice": {parts(t, good, file{name: "secrets.json", content: []byte("{}")}, file{name: "secrets.json", content: []byte("{}")}),
 			"cannot be written"},
 		"a part changed": {retold(t, sound, func(n string, c []byte) []byte {

@@ -231,7 +231,7 @@ func (u *unpacker) unpack(h *tar.Header, r io.Reader) error {
 		return u.fill(u.stores[folder], h, r)
 	case folder == filesFolder && largeFile.MatchString(base):
 		return u.writeFile(h.Name, 0o600, r)
-	case smallFile.MatchString(h.Name) && h.Size <= maxSmallFile:
+	case isSmallFile(h.Name) && h.Size <= maxSmallFile:
 		return u.writeFile(h.Name, fs.FileMode(h.Mode)&0o644|0o600, r)
 	}
 	return &ofArchive{damaged("it holds %q, which no backup does", h.Name)}

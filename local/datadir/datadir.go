@@ -14,8 +14,9 @@ import (
 
 const (
 	// LockFile is the file in the folder that is locked.
-	LockFile   = "lock"
-	layoutFile = "layout"
+	LockFile = "lock"
+	// LayoutFile is the file that says that the folder is whole, and of which version.
+	LayoutFile = "layout"
 	// Layout is the version of what lies where in the folder. A change that an older program cannot read raises it.
 	Layout       = 1
 	layoutPrefix = "bloom data, layout "
@@ -68,11 +69,11 @@ func Lock(path string) (*Dir, error) {
 
 // Mark says that the folder is whole: from now on Open takes it.
 func (d *Dir) Mark() error {
-	return WriteFile(d.Path(layoutFile), []byte(layoutPrefix+strconv.Itoa(Layout)+"\n"))
+	return WriteFile(d.Path(LayoutFile), []byte(layoutPrefix+strconv.Itoa(Layout)+"\n"))
 }
 
 // IsData says whether path is a folder that Open has made or opened before.
-func IsData(path string) bool { return isFile(filepath.Join(path, layoutFile)) }
+func IsData(path string) bool { return isFile(filepath.Join(path, LayoutFile)) }
 
 // ErrInUse is in the error of Open and Lock when another process holds the folder.
 var ErrInUse = errors.New("used by another process")
@@ -137,7 +138,7 @@ func holder(f *os.File) string {
 }
 
 func checkLayout(path string) error {
-	name := filepath.Join(path, layoutFile)
+	name := filepath.Join(path, LayoutFile)
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := refuseForeign(path); err != nil {

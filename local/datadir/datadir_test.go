@@ -54,11 +54,11 @@ func TestOpenRefuses(t *testing.T) {
 			return dir
 		}, "holds something else (holiday.jpg)"},
 		{"damaged layout", func(t *testing.T, dir string) string {
-			write(t, filepath.Join(dir, layoutFile), "\x00\x00")
+			write(t, filepath.Join(dir, LayoutFile), "\x00\x00")
 			return dir
 		}, "is damaged"},
 		{"newer layout", func(t *testing.T, dir string) string {
-			write(t, filepath.Join(dir, layoutFile), layoutPrefix+"99\n")
+			write(t, filepath.Join(dir, LayoutFile), layoutPrefix+"99\n")
 			return dir
 		}, "newer version"},
 	} {
