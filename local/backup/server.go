@@ -22,6 +22,8 @@ const (
 	outcomeTrailer = "Backup-Outcome"
 	// stall is how long either side may wait for the other before it gives up: an abandoned backup keeps old data alive.
 	stall = 30 * time.Second
+	// askTime is how long the request may take to arrive. The answer takes as long as it takes.
+	askTime = 2 * time.Second
 )
 
 // outcome is how a backup ended.
@@ -52,7 +54,7 @@ func Listen(dir *datadir.Dir, take func() (*Snapshot, error)) (*Server, error) {
 	s.cancel = cancel
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+path, s.serve)
-	s.http = &http.Server{Handler: mux, ReadTimeout: stall, BaseContext: func(net.Listener) context.Context { return ctx }}
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: askTime, BaseContext: func(net.Listener) context.Context { return ctx }}
 	s.work.Go(func() { _ = s.http.Serve(ln) }) // it ends with Close
 	return s, nil
 }

@@ -179,3 +179,20 @@ func TestStackFails(t *testing.T) {
 	_, err := Make(t.Context(), dir, filepath.Join(t.TempDir(), "backup"))
 	sentence(t, err, "the table is on fire")
 }
+
+// A backup may take longer than its request may.
+func TestSlowBackup(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	makeData(t, dir)
+	r := run(t, dir)
+	take := r.take
+	r.take = func() (*Snapshot, error) {
+		<-time.After(askTime + askTime/4)
+		return take()
+	}
+	r.listen(t)
+	if _, err := Make(t.Context(), dir, filepath.Join(t.TempDir(), "backup")); err != nil {
+		t.Error(err)
+	}
+}
