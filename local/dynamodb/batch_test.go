@@ -23,7 +23,7 @@ func batchWrite(c *sdk.Client, table string, reqs ...types.WriteRequest) error {
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	put(t, c, table, pksk("gone", "s"))
 	var writes []types.WriteRequest
@@ -51,7 +51,7 @@ func TestBatch(t *testing.T) {
 func TestBadBatches(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	var writes []types.WriteRequest
 	var wanted []map[string]types.AttributeValue
@@ -78,7 +78,7 @@ func TestBadBatches(t *testing.T) {
 func TestBatchGetLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	const items = 45
 	big := str(strings.Repeat("x", 390<<10))

@@ -29,7 +29,7 @@ func shown(c *types.ConsumedCapacity) string {
 func TestWriteUnits(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	big := func(kb int) types.AttributeValue { return str(strings.Repeat("x", kb<<10)) }
 	indexed := item{"G1PK": str("q"), "G1SK": num("1"), "G2PK": str("g")}
@@ -75,7 +75,7 @@ func TestWriteUnits(t *testing.T) {
 		{"the sort key of both", func() string { return update("SET G1SK = :n", item{":n": num("2")}) }, "14 = table 4 + G1all 8 + G2keys 2"},
 		{"out of one", func() string { return update("REMOVE G2PK", nil) }, "9 = table 4 + G1all 4 + G2keys 1"},
 		{"shrink within one", func() string { return update("REMOVE x", nil) }, "8 = table 4 + G1all 4"},
-		{"in a transaction", func() string {
+		{"a write in a transaction", func() string {
 			out, err := c.TransactWriteItems(ctx, &sdk.TransactWriteItemsInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 				TransactItems: []types.TransactWriteItem{addAction(table, pksk("a", "b"), 1, "", nil), {ConditionCheck: &types.ConditionCheck{
 					TableName: &table, Key: pksk("c", "d"), ConditionExpression: aws.String("attribute_not_exists(PK)")}}}})
@@ -84,7 +84,7 @@ func TestWriteUnits(t *testing.T) {
 			}
 			return shown(&out.ConsumedCapacity[0])
 		}, "5 = table 4 + G1all 1"},
-		{"batch", func() string {
+		{"batch write", func() string {
 			out, err := c.BatchWriteItem(ctx, &sdk.BatchWriteItemInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 				RequestItems: map[string][]types.WriteRequest{table: {putRequest(pksk("a", "b")), putRequest(pksk("c", "d"))}}})
 			if err != nil {
@@ -94,17 +94,15 @@ func TestWriteUnits(t *testing.T) {
 		}, "3 = table 2 + G1all 1"},
 	}
 	for _, s := range steps {
-		if got := s.do(); got != s.want {
-			t.Errorf("%s: got %s, want %s", s.name, got, s.want)
-		}
+		agree(t, s.name, s.do(), s.want)
 	}
 }
 
 func TestRepeatedTransactionCostsReads(t *testing.T) {
 	t.Parallel()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
-	for _, want := range []string{"write 2", "read 2"} {
+	for _, step := range []struct{ use, want string }{{"first", "write 2"}, {"second", "read 2"}} {
 		out, err := c.TransactWriteItems(context.Background(), &sdk.TransactWriteItemsInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 			ClientRequestToken: aws.String("again"), TransactItems: []types.TransactWriteItem{putAction(table, pksk("a", "b"), "")}})
 		if err != nil {
@@ -115,16 +113,14 @@ func TestRepeatedTransactionCostsReads(t *testing.T) {
 		if used.WriteCapacityUnits == nil {
 			got = fmt.Sprint("read ", aws.ToFloat64(used.ReadCapacityUnits))
 		}
-		if got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
+		agree(t, "a transaction's "+step.use+" use of a token", got, step.want)
 	}
 }
 
 func TestReadUnits(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	for i := range 3 {
 		put(t, c, table, item{"PK": str("p"), "SK": str(fmt.Sprint(i)), "G2PK": str("g"), "G1SK": num("1"), "x": str(strings.Repeat("x", 5<<10))})
@@ -161,7 +157,7 @@ func TestReadUnits(t *testing.T) {
 			}
 			return shown(&out.ConsumedCapacity[0])
 		}(), "6"},
-		{"batch", func() string {
+		{"batch read", func() string {
 			out, err := c.BatchGetItem(ctx, &sdk.BatchGetItemInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 				RequestItems: map[string]types.KeysAndAttributes{table: {Keys: []map[string]types.AttributeValue{pksk("p", "0"), pksk("p", "none")}}}})
 			if err != nil {
@@ -171,8 +167,6 @@ func TestReadUnits(t *testing.T) {
 		}(), "1.5"},
 	}
 	for _, tc := range cases {
-		if tc.got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.name, tc.got, tc.want)
-		}
+		agree(t, tc.name, tc.got, tc.want)
 	}
 }

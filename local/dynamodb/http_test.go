@@ -109,7 +109,7 @@ func TestProtocol(t *testing.T) {
 
 func TestInProcessContext(t *testing.T) {
 	t.Parallel()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

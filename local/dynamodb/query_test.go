@@ -36,7 +36,7 @@ func queryAll(t testing.TB, c *sdk.Client, in *sdk.QueryInput, attr string) []st
 
 func TestQueryRanges(t *testing.T) {
 	t.Parallel()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	for _, sk := range []string{"a", "b", "b1", "b2", "c"} {
 		put(t, c, table, pksk("p", sk))
@@ -81,7 +81,7 @@ func TestQueryRanges(t *testing.T) {
 
 func TestQueryIndex(t *testing.T) {
 	t.Parallel()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	// Numbers sort by value; those without a key of the index are not in it;
 	// equal index keys are told apart by the table's.
@@ -108,7 +108,7 @@ func TestQueryIndex(t *testing.T) {
 func TestIndexFollowsItem(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	in := func(index, cond string, v types.AttributeValue) []map[string]string {
 		out, err := c.Query(ctx, &sdk.QueryInput{TableName: &table, IndexName: &index, KeyConditionExpression: &cond, ExpressionAttributeValues: item{":v": v}})
@@ -167,7 +167,7 @@ func TestIndexFollowsItem(t *testing.T) {
 func TestQueryFilterCountProjection(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	for i := range 10 {
 		put(t, c, table, item{"PK": str("p"), "SK": str(fmt.Sprint(i)), "n": num(fmt.Sprint(i)), "x": str("x")})
@@ -199,7 +199,7 @@ func TestQueryFilterCountProjection(t *testing.T) {
 
 func TestBadQueries(t *testing.T) {
 	t.Parallel()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	cases := []struct {
 		name   string
@@ -235,7 +235,7 @@ func TestBadQueries(t *testing.T) {
 func TestPagesOfOneMegabyte(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	const items, size = 25, 100 << 10
 	for i := range items {
@@ -277,7 +277,7 @@ func scanAll(t testing.TB, c *sdk.Client, in *sdk.ScanInput) []string {
 func TestScan(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c, _ := newClient(t)
+	c, _ := newSubject(t)
 	table := createMain(t, c)
 	var want []string
 	for i := range 30 {
