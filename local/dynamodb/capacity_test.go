@@ -66,6 +66,8 @@ func TestWriteUnits(t *testing.T) {
 			}
 			return shown(out.ConsumedCapacity)
 		}, "1 = table 1"},
+		{"insert with half of an index's key", func() string { return write(item{"G2PK": str("g"), "G1PK": str("q")}) }, "1 = table 1"},
+		{"the other half alone", func() string { return write(item{"G1SK": num("1")}) }, "1 = table 1"},
 		{"insert, not indexed", func() string { return write() }, "1 = table 1"},
 		{"grow over 2 KB", func() string { return write(item{"x": big(2)}) }, "3 = table 3"},
 		{"shrink", func() string { return write() }, "3 = table 3"},
@@ -92,6 +94,14 @@ func TestWriteUnits(t *testing.T) {
 			}
 			return shown(&out.ConsumedCapacity[0])
 		}, "3 = table 2 + G1all 1"},
+		{"batch delete of nothing", func() string {
+			out, err := c.BatchWriteItem(ctx, &sdk.BatchWriteItemInput{ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
+				RequestItems: map[string][]types.WriteRequest{table: {{DeleteRequest: &types.DeleteRequest{Key: pksk("none", "b")}}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return shown(&out.ConsumedCapacity[0])
+		}, "1 = table 1"},
 	}
 	for _, s := range steps {
 		agree(t, s.name, s.do(), s.want)

@@ -73,15 +73,14 @@ func (c *change) refused() error {
 
 func (c *change) updated(t *table, old value.Item) (value.Item, error) {
 	item := old
+	if old == nil {
+		item = c.keys // an update that makes an item begins with its key
+	}
 	if c.update != nil {
 		var err error
-		if item, err = c.update.Apply(old, c.args); err != nil {
+		if item, err = c.update.Apply(item, c.args); err != nil {
 			return nil, err
 		}
-	}
-	if old == nil {
-		// An update that makes an item does not see the key attributes.
-		item = item.With(c.keys)
 	}
 	if err := t.checkIndexKeys(item); err != nil {
 		return nil, err

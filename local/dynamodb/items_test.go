@@ -74,6 +74,12 @@ func TestUpdateMakesItem(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantItem(t, fetch(t, c, table, pksk("a", "b")), map[string]string{"PK": "a", "SK": "b", "n": "#1"})
+	// What it writes may be taken from the key.
+	_, err = c.UpdateItem(ctx, &sdk.UpdateItemInput{TableName: &table, Key: pksk("c", "d"), UpdateExpression: aws.String("SET copied = SK")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantItem(t, fetch(t, c, table, pksk("c", "d")), map[string]string{"PK": "c", "SK": "d", "copied": "d"})
 }
 
 func TestDelete(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"hash/fnv"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -67,12 +68,14 @@ func (pg *page) checkIndex(p *pageParams) error {
 	case p.sel == selectAll && ix.projected != nil:
 		return invalidParameter("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", ix.Name)
 	}
-	if pg.projection == nil || ix.projected == nil {
-		return nil
+	if pg.projection != nil {
+		if names := ix.missing(pg.projection.TopLevel(pg.args)); names != nil {
+			return invalidParameter("Global secondary index %s does not project [%s]", ix.Name, strings.Join(names, ", "))
+		}
 	}
-	for name := range pg.projection.TopLevel(pg.args) {
-		if !ix.within[name] {
-			return invalidParameter("Global secondary index %s does not project [%s]", ix.Name, name)
+	if pg.filter != nil {
+		if names := ix.missing(pg.filter.TopLevel(pg.args)); names != nil {
+			return invalidParameter("Secondary index %s does not project one or more filter attributes: [%s]", ix.Name, strings.Join(names, ", "))
 		}
 	}
 	return nil

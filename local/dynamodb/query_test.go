@@ -218,6 +218,9 @@ func TestBadQueries(t *testing.T) {
 		{"not projected", func(in *sdk.QueryInput) {
 			in.IndexName, in.KeyConditionExpression, in.ProjectionExpression = aws.String("G2keys"), aws.String("G2PK = :p"), aws.String("x")
 		}, "Global secondary index G2keys does not project [x]"},
+		{"filter not projected", func(in *sdk.QueryInput) {
+			in.IndexName, in.KeyConditionExpression, in.FilterExpression = aws.String("G2keys"), aws.String("G2PK = :p"), aws.String("attribute_exists(x)")
+		}, "Secondary index G2keys does not project one or more filter attributes: [x]"},
 		{"all of keys only", func(in *sdk.QueryInput) {
 			in.IndexName, in.KeyConditionExpression, in.Select = aws.String("G2keys"), aws.String("G2PK = :p"), types.SelectAllAttributes
 		}, "Select type ALL_ATTRIBUTES is not supported"},
@@ -230,6 +233,14 @@ func TestBadQueries(t *testing.T) {
 		_, err := c.Query(context.Background(), in)
 		t.Run(tc.name, func(t *testing.T) { wantError(t, err, "ValidationException", tc.text) })
 	}
+}
+
+func TestScanFiltersWhatIsProjected(t *testing.T) {
+	t.Parallel()
+	c, _ := newSubject(t)
+	table := createMain(t, c)
+	_, err := c.Scan(context.Background(), &sdk.ScanInput{TableName: &table, IndexName: aws.String("G2keys"), FilterExpression: aws.String("attribute_exists(x)")})
+	wantError(t, err, "ValidationException", "Secondary index G2keys does not project one or more filter attributes: [x]")
 }
 
 func TestPagesOfOneMegabyte(t *testing.T) {

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -164,6 +165,17 @@ func (ix *index) project(room []value.Field, item value.Item) value.Item {
 		}
 	}
 	return value.NewItem(entry)
+}
+
+// missing returns those of the attributes that the index's entries never hold.
+func (ix *index) missing(names iter.Seq[string]) []string {
+	var out []string
+	for name := range names {
+		if ix.projected != nil && !ix.within[name] {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // sameEntry tells whether two items, not both the same, have equal entries.

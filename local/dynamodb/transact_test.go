@@ -117,6 +117,8 @@ func TestBadTransactions(t *testing.T) {
 	}
 	wantError(t, transact(c, nil, []types.TransactWriteItem{}...), "ValidationException", "")
 	wantError(t, transact(c, nil, many[0], many[0]), "ValidationException", "Transaction request cannot include multiple operations on one item")
+	agree(t, "two actions on one item, of which one is refused", reasonCodes(transact(c, nil, putAction(table, pksk("0", "s"), "attribute_not_exists(PK)"),
+		addAction(table, pksk("0", "s"), 1, "", nil))), "ValidationException")
 	wantError(t, transact(c, nil, putAction("nowhere", pksk("a", "b"), "")), "ResourceNotFoundException", "")
 	both := types.TransactWriteItem{Put: many[0].Put, Delete: &types.Delete{TableName: &table, Key: pksk("a", "b")}}
 	wantError(t, transact(c, nil, both), "ValidationException", "TransactItems can only contain one of Check, Put, Update or Delete")
