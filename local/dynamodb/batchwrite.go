@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/wire"
 )
@@ -106,6 +107,9 @@ func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error
 	r := &write{changes: make([]change, 0, len(p.actions))}
 	for i := range p.actions {
 		c, err := s.prepareAction(p.actions[i].kind, &p.actions[i].params)
+		if api := (*apiError)(nil); errors.As(err, &api) && api.key == keyMismatch {
+			return nil, errKeySchema // a batch does not say more
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -81,6 +81,9 @@ func (c *change) updated(t *table, old value.Item) (value.Item, error) {
 		if item, err = c.update.Apply(item, c.args); err != nil {
 			return nil, err
 		}
+		if old == nil && c.update.OnlyRemoves() {
+			return nil, nil
+		}
 	}
 	if err := t.checkIndexKeys(item); err != nil {
 		return nil, err

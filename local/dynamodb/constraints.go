@@ -56,6 +56,10 @@ func (c *constraints) length(n int, shown, at string, least, most int) {
 // nameCharacters are those of [a-zA-Z0-9_.-]; each request names a table, so this is no regular expression.
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
+// minName is how short a table's name may be.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+const minName = 3
+
 // name wants a table's or an index's name; least is its least length.
 func (c *constraints) name(v *string, at string, least int) {
 	if v == nil {
@@ -82,6 +86,9 @@ func tableName(v *string) (string, error) {
 	c.name(v, "tableName", 1)
 	if err := c.err(); err != nil {
 		return "", err
+	}
+	if len(*v) < minName {
+		return "", invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
 	}
 	return *v, nil
 }

@@ -50,10 +50,14 @@ const (
 	billProvisioned = "PROVISIONED"
 	maxIndexes      = 20
 	maxInclude      = 100 // NonKeyAttributes of all indexes together
+	maxIncludeEach  = 20  // of one
 )
 
 // unmarshal reads the body of an operation that is not called often.
 func unmarshal(body string, into any) error {
+	if strings.TrimSpace(body) == "null" {
+		return &value.Error{Code: value.CodeSerialization, Message: "Expected an object"}
+	}
 	if err := json.Unmarshal([]byte(body), into); err != nil {
 		return &value.Error{Code: value.CodeSerialization, Message: strings.TrimPrefix(err.Error(), "json: ")}
 	}
@@ -116,12 +120,16 @@ func (p *createParams) validate() error {
 	}
 	c.present(p.AttributeDefinitions != nil, "attributeDefinitions")
 	for i, d := range p.AttributeDefinitions {
-		c.enum(d.AttributeType, fmt.Sprintf("attributeDefinitions.%d.member.attributeType", i+1), "B", "N", "S")
+		at := fmt.Sprintf("attributeDefinitions.%d.member.", i+1)
+		c.attributeName(d.AttributeName, at+"attributeName")
+		c.present(d.AttributeType != "", at+"attributeType")
+		c.enum(d.AttributeType, at+"attributeType", "B", "N", "S")
 	}
 	c.present(p.KeySchema != nil, "keySchema")
 	c.keySchema(p.KeySchema, "keySchema")
 	c.enum(p.BillingMode, "billingMode", billProvisioned, billOnDemand)
 	c.enum(p.TableClass, "tableClass", "STANDARD", "STANDARD_INFREQUENT_ACCESS")
+	c.throughput(p.ProvisionedThroughput, "provisionedThroughput")
 	if p.StreamSpecification != nil {
 		c.enum(p.StreamSpecification.StreamViewType, "streamSpecification.streamViewType", viewNew, viewOld, viewBoth, viewKeys)
 	}
@@ -148,9 +156,36 @@ func (c *constraints) keySchema(keys []keyElement, at string) {
 	shown := make([]string, len(keys))
 	for i, k := range keys {
 		shown[i] = fmt.Sprintf("KeySchemaElement(attributeName=%s, keyType=%s)", k.AttributeName, k.KeyType)
+		c.attributeName(k.AttributeName, fmt.Sprintf("%s.%d.member.attributeName", at, i+1))
+		c.present(k.KeyType != "", fmt.Sprintf("%s.%d.member.keyType", at, i+1))
 		c.enum(k.KeyType, fmt.Sprintf("%s.%d.member.keyType", at, i+1), "HASH", "RANGE")
 	}
 	c.length(len(keys), quoted("["+strings.Join(shown, ", ")+"]"), at, 1, 2)
+}
+
+// attributeName wants the name of a key's attribute; it may be shorter than
+// those of others.
+func (c *constraints) attributeName(name, at string) {
+	if name == "" {
+		c.present(false, at)
+		return
+	}
+	c.length(len(name), quoted(name), at, 1, 255)
+}
+
+// throughput wants both units, at least one of each.
+func (c *constraints) throughput(t *throughputParams, at string) {
+	if t == nil {
+		return
+	}
+	for _, units := range []struct {
+		n    *int64
+		name string
+	}{{t.ReadCapacityUnits, ".readCapacityUnits"}, {t.WriteCapacityUnits, ".writeCapacityUnits"}} {
+		if c.present(units.n != nil, at+units.name); units.n != nil && *units.n < 1 {
+			c.add(quoted(fmt.Sprint(*units.n)), at+units.name, "Member must have value greater than or equal to 1")
+		}
+	}
 }
 
 func (c *constraints) index(ix indexParams, at string) {
@@ -160,7 +195,11 @@ func (c *constraints) index(ix indexParams, at string) {
 	c.present(ix.Projection != nil, at+"projection")
 	if ix.Projection != nil {
 		c.enum(ix.Projection.ProjectionType, at+"projection.projectionType", projectAll, projectInclude, projectKeys)
+		if list := ix.Projection.NonKeyAttributes; len(list) > 0 {
+			c.length(len(list), "'["+strings.Join(list, ", ")+"]'", at+"projection.nonKeyAttributes", 1, maxIncludeEach)
+		}
 	}
+	c.throughput(ix.ProvisionedThroughput, at+"provisionedThroughput")
 }
 
 func (t *throughputParams) whole() bool {
@@ -206,6 +245,13 @@ func keyNames(keys []keyElement) []string {
 }
 
 func (p *createParams) checkKeys() error {
+	seen := map[string]bool{}
+	for _, name := range p.defined() {
+		if seen[name] {
+			return invalidParameter("Duplicate AttributeName in AttributeDefinitions: %s", name)
+		}
+		seen[name] = true
+	}
 	if len(p.KeySchema) > len(p.AttributeDefinitions) {
 		return invalid("Invalid KeySchema: Some index key attribute have no definition")
 	}

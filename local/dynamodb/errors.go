@@ -25,6 +25,21 @@ type apiError struct {
 	status          int
 	item            value.Item // the item that failed a condition, when asked for
 	reasons         []reason   // of a cancelled transaction, one for each action
+	key             keyFault
+}
+
+// keyFault is what a ValidationException says of an item's key, where that
+// decides how it is reported.
+type keyFault uint8
+
+const (
+	keyMismatch keyFault = iota + 1 // absent, or of another type than the table's
+	keyEmpty
+)
+
+func (e *apiError) of(key keyFault) *apiError {
+	e.key = key
+	return e
 }
 
 func (e *apiError) Error() string { return e.name + ": " + e.message }
@@ -159,10 +174,12 @@ func (e *itemError) reason() reason {
 	return reason{code: "ValidationError", message: asAPIError(e.err).message}
 }
 
-// ofItem marks err, if it is one, as an itemError.
+// ofItem marks err, if it is one, as an itemError. That a key is empty is seen
+// before the transaction begins, and is not.
 func ofItem(err error) error {
-	if err == nil {
-		return nil
+	var api *apiError
+	if err == nil || errors.As(err, &api) && api.key == keyEmpty {
+		return err
 	}
 	return &itemError{err}
 }

@@ -82,6 +82,25 @@ func TestUpdateMakesItem(t *testing.T) {
 	wantItem(t, fetch(t, c, table, pksk("c", "d")), map[string]string{"PK": "c", "SK": "d", "copied": "d"})
 }
 
+func TestUpdateThatOnlyRemoves(t *testing.T) {
+	t.Parallel()
+	c, _ := newSubject(t)
+	table := createMain(t, c)
+	for _, update := range []string{"REMOVE n", "DELETE n :set"} {
+		var values item
+		if strings.Contains(update, ":set") {
+			values = item{":set": &types.AttributeValueMemberSS{Value: []string{"a"}}}
+		}
+		out, err := c.UpdateItem(context.Background(), &sdk.UpdateItemInput{TableName: &table, Key: pksk("none", "s"), UpdateExpression: &update,
+			ExpressionAttributeValues: values, ReturnValues: types.ReturnValueAllNew})
+		if err != nil {
+			t.Fatal(err)
+		}
+		agree(t, "an update that only removes", strings.Join(sortedKeys(out.Attributes), " "), "")
+		agree(t, "an update that only removes", strings.Join(sortedKeys(fetch(t, c, table, pksk("none", "s"))), " "), "")
+	}
+}
+
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	c, _ := newSubject(t)

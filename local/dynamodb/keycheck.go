@@ -37,9 +37,9 @@ func checkKeyValue(a keyAttr, v value.Value, hash bool) error {
 	}
 	switch {
 	case n == 0 && v.Kind() == value.S:
-		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", a.Name)
+		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", a.Name).of(keyEmpty)
 	case n == 0:
-		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: %s", a.Name)
+		return invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty binary value. Key: %s", a.Name).of(keyEmpty)
 	case hash && n > maxHashKey:
 		return invalidParameter("Size of hashkey has exceeded the maximum size limit of2048 bytes")
 	case !hash && n > maxRangeKey:
@@ -54,10 +54,10 @@ func (t *table) checkItem(item value.Item, size int) error {
 	for i, a := range t.Key.attrs() {
 		v := item.Get(a.Name)
 		if v.IsZero() {
-			return invalidParameter("Missing the key %s in the item", a.Name)
+			return invalidParameter("Missing the key %s in the item", a.Name).of(keyMismatch)
 		}
 		if v.Kind() != a.kind() {
-			return invalidParameter("Type mismatch for key %s expected: %s actual: %s", a.Name, a.Type, v.Kind())
+			return invalidParameter("Type mismatch for key %s expected: %s actual: %s", a.Name, a.Type, v.Kind()).of(keyMismatch)
 		}
 		if err := checkKeyValue(a, v, i == 0); err != nil {
 			return err
@@ -105,7 +105,7 @@ func checkIndexValue(ix *index, a keyAttr, v value.Value, hash bool) error {
 			what = "binary"
 		}
 		return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. "+
-			"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", what, ix.Name, a.Name)
+			"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", what, ix.Name, a.Name).of(keyEmpty)
 	case n > most:
 		return invalidParameter("Size of index key %s of index %s has exceeded the maximum size limit of %d bytes", a.Name, ix.Name, most)
 	}

@@ -125,6 +125,9 @@ func (w *modelWrite) outcome(m *model) (is vMap, failure string) {
 	if !ok {
 		return nil, "ValidationException"
 	}
+	if was == nil && w.update.onlyRemoves() {
+		return nil, ""
+	}
 	return is, ""
 }
 

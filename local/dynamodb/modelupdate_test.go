@@ -89,6 +89,11 @@ func (u update) text(s *scope) string {
 	return strings.Join(clauses, " ")
 }
 
+// onlyRemoves tells whether the update makes no item where there is none.
+func (u update) onlyRemoves() bool {
+	return !slices.ContainsFunc(u, func(a assignment) bool { return a.verb == "SET" || a.verb == "ADD" })
+}
+
 func (u update) paths() []path {
 	list := make([]path, len(u))
 	for i, a := range u {

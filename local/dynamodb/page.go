@@ -132,6 +132,9 @@ func (pg *page) startAfter(raw string) error {
 	if bytes.Compare(key, pg.lower) < 0 || bytes.Compare(key, pg.upper) >= 0 {
 		return invalid("The provided starting key does not match the range key predicate")
 	}
+	if pg.segments > 1 && !pg.inSegment(start) {
+		return invalid("Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", pg.segments, pg.segment)
+	}
 	if pg.reverse {
 		pg.upper = key
 	} else {

@@ -13,9 +13,9 @@ type tableDescription struct {
 	TableID                   string `json:"TableId"`
 	TableArn                  string
 	TableStatus               string
-	CreationDateTime          float64 // seconds
-	AttributeDefinitions      []attributeDefinition
-	KeySchema                 []keyElement
+	CreationDateTime          float64               `json:",omitempty"` // seconds
+	AttributeDefinitions      []attributeDefinition `json:",omitempty"`
+	KeySchema                 []keyElement          `json:",omitempty"`
 	ProvisionedThroughput     throughputDescription
 	BillingModeSummary        *billingSummary `json:",omitempty"`
 	TableSizeBytes            int64
@@ -145,7 +145,10 @@ func (s *Server) deleteTable(ctx context.Context, body string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(map[string]any{"TableDescription": s.describe(t, "DELETING")})
+	d := s.describe(t, "DELETING")
+	// What AWS leaves out of this one.
+	d.CreationDateTime, d.AttributeDefinitions, d.KeySchema, d.GlobalSecondaryIndexes = 0, nil, nil, nil
+	return json.Marshal(map[string]any{"TableDescription": d})
 }
 
 // deleteTable removes the table and its items at once. Its stream ends, and can

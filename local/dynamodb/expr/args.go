@@ -51,8 +51,8 @@ func checkNames(names value.Item) error {
 		if !isPlaceholder(f.Name, '#') {
 			return value.Invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: \"" + f.Name + "\"")
 		}
-		if f.Value.Text() == "" {
-			return value.Invalid("ExpressionAttributeNames contains invalid value: Empty attribute name for key " + f.Name)
+		if flaw := value.NameFlaw(f.Value.Text()); flaw != "" {
+			return value.Invalid("ExpressionAttributeNames contains invalid value: " + flaw + " for key " + f.Name)
 		}
 	}
 	return nil

@@ -133,6 +133,11 @@ func (u *Update) Uses() Usage { return u.usage }
 // TopLevel gives the top-level attributes that u writes; one may come twice.
 func (u *Update) TopLevel(a Args) iter.Seq[string] { return topLevels(u.paths, a) }
 
+// OnlyRemoves tells whether u writes nothing: it does not make an item that is not there.
+func (u *Update) OnlyRemoves() bool {
+	return !slices.ContainsFunc(u.actions, func(a action) bool { return a.verb == set || a.verb == add })
+}
+
 // Touched gives those parts of an item that u writes, for UPDATED_OLD (of the old item) and UPDATED_NEW (of the new);
 // it is empty when the item has none of them, and never nil.
 func (u *Update) Touched(item value.Item, a Args) value.Item { return project(item, u.paths, a) }

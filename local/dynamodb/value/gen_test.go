@@ -75,5 +75,5 @@ func listed(m map[string]Value) []Field {
 }
 
 func genItem(depth int) *rapid.Generator[Item] {
-	return rapid.Map(rapid.MapOfN(rapid.String(), genValue(depth), 0, 5), itemOf)
+	return rapid.Map(rapid.MapOfN(rapid.StringN(1, -1, -1), genValue(depth), 0, 5), itemOf)
 }

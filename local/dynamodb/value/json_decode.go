@@ -119,6 +119,9 @@ func (d *decoder) item(level int) (Item, error) {
 	}
 	begin := len(d.open)
 	err := d.object(func(name string) error {
+		if flaw := NameFlaw(name); flaw != "" {
+			d.refuse(Invalid(flaw))
+		}
 		v, err := d.value(level)
 		d.open = append(d.open, Field{name, v})
 		return err
@@ -131,6 +134,21 @@ func (d *decoder) close(begin int) Item {
 	it := slices.Clone(NewItem(d.open[begin:]))
 	d.open = d.open[:begin]
 	return it
+}
+
+// maxName is how many bytes an attribute's name may have.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const maxName = 65535
+
+// NameFlaw says what is wrong with the name of an attribute, "" for nothing.
+func NameFlaw(name string) string {
+	switch {
+	case name == "":
+		return "Empty attribute name"
+	case len(name) > maxName:
+		return "Attribute name is too large, must be less than 65536 bytes"
+	}
+	return ""
 }
 
 func (d *decoder) expectMap() error {

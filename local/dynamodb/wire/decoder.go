@@ -59,6 +59,9 @@ func (d *Decoder) take(c byte) bool {
 
 // Document reads one object that is the whole text.
 func (d *Decoder) Document(member func(name string) error) error {
+	if d.peek() == 'n' {
+		return d.bad("Expected an object")
+	}
 	if err := d.Object(member); err != nil {
 		return err
 	}
