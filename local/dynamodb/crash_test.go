@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		fmt.Println("error:", expireUntilKilled(dir))
 		os.Exit(1)
 	}
+	if dir := os.Getenv(serveDir); dir != "" {
+		fmt.Println("error:", serveUntilKilled(dir))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -82,6 +82,9 @@ func (s *Server) getShardIterator(_ context.Context, body string) ([]byte, error
 	if err := c.err(); err != nil {
 		return nil, err
 	}
+	if kind := *p.ShardIteratorType; p.SequenceNumber != nil && (kind == iterateTrimHorizon || kind == iterateLatest) {
+		return nil, invalid("SequenceNumber must not be given with the shard iterator type %s", kind)
+	}
 	st, err := s.findStream(p.StreamArn)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // Limits of the streams' lists.
@@ -35,6 +36,9 @@ func (s *Server) listStreams(_ context.Context, body string) ([]byte, error) {
 		if err := c.err(); err != nil {
 			return nil, err
 		}
+	}
+	if p.ExclusiveStartStreamArn != "" && !isARN(p.ExclusiveStartStreamArn) {
+		return nil, errStreamARN
 	}
 	name := ""
 	if p.TableName != nil {
@@ -92,12 +96,19 @@ type (
 	}
 )
 
+var errStreamARN = invalid("Invalid StreamArn")
+
+func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
+
 // findStream finds a stream by its ARN.
 func (s *Server) findStream(arn *string) (*stream, error) {
 	var c constraints
 	c.present(arn != nil, "streamArn")
 	if err := c.err(); err != nil {
 		return nil, err
+	}
+	if !isARN(*arn) {
+		return nil, errStreamARN
 	}
 	if st := s.catalog.Load().streamByARN(*arn, s.region); st != nil {
 		return st, nil
