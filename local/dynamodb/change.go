@@ -1,9 +1,15 @@
 package dynamodb
 
 import (
+	"errors"
+
 	"github.com/bloom-runtime/bloom/local/dynamodb/expr"
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
 )
+
+var errEmptyIndexKey = invalid("One or more parameter values are not valid. " +
+	"The update expression attempted to update a secondary index key to a value that is not supported. " +
+	"The AttributeValue for a key attribute cannot contain an empty string value.")
 
 type changeKind uint8
 
@@ -86,6 +92,9 @@ func (c *change) updated(t *table, old value.Item) (value.Item, error) {
 		}
 	}
 	if err := t.checkIndexKeys(item); err != nil {
+		if api := (*apiError)(nil); errors.As(err, &api) && api.key == keyEmpty {
+			return nil, errEmptyIndexKey
+		}
 		return nil, err
 	}
 	if value.Size(item) > maxItem {

@@ -51,6 +51,14 @@ func TestLimits(t *testing.T) {
 		return func() error { return transact(c, &s, putAction(table, pksk("token", "s"), "")) }
 	}
 	long := func(n int) string { return strings.Repeat("x", n) }
+	placeholder := func(n int) func() error {
+		return func() error {
+			name, val := "#"+long(n-1), ":"+long(n-1)
+			_, err := c.DeleteItem(ctx, &sdk.DeleteItemInput{TableName: &table, Key: pksk("none", "s"), ConditionExpression: aws.String("NOT " + name + " = " + val),
+				ExpressionAttributeNames: map[string]string{name: "x"}, ExpressionAttributeValues: item{val: str("x")}})
+			return err
+		}
+	}
 	ok, invalid := "", "ValidationException"
 	// PK, SK and x are 2+1, 2+1 and 1 byte.
 	cases := []struct {
@@ -84,6 +92,26 @@ func TestLimits(t *testing.T) {
 		{"longer expression", condition("attribute_not_exists(PK)" + strings.Repeat(" ", 4097-24)), invalid, "Expression size has exceeded the maximum allowed size"},
 		{"300 operators", condition(strings.Repeat("NOT ", 299) + "attribute_exists(PK)"), ok, ""},
 		{"301 operators", condition(strings.Repeat("NOT ", 301) + "attribute_exists(PK)"), invalid, "too many operators"},
+		{"placeholder of 255", placeholder(255), ok, ""},
+		{"longer placeholder", placeholder(256), invalid, "contains a key that is too long; size of key: 256"},
+		{"values over 2 MB", func() error {
+			values := item{}
+			for i := range 6 {
+				values[fmt.Sprint(":v", i)] = str(long(400 << 10))
+			}
+			_, err := c.DeleteItem(ctx, &sdk.DeleteItemInput{TableName: &table, Key: pksk("none", "s"),
+				ConditionExpression: aws.String("NOT x IN (:v0, :v1, :v2, :v3, :v4, :v5)"), ExpressionAttributeValues: values})
+			return err
+		}, invalid, "ExpressionAttributeValues exceeds max size"},
+		{"empty index key by update", func() error {
+			_, err := c.UpdateItem(ctx, &sdk.UpdateItemInput{TableName: &table, Key: pksk("a", "b"), UpdateExpression: aws.String("SET G1PK = :e"),
+				ExpressionAttributeValues: item{":e": str("")}})
+			return err
+		}, invalid, "The update expression attempted to update a secondary index key to a value that is not supported"},
+		{"update of a key in a transaction", func() error {
+			return transact(c, nil, types.TransactWriteItem{Update: &types.Update{TableName: &table, Key: pksk("a", "b"),
+				UpdateExpression: aws.String("SET PK = :e"), ExpressionAttributeValues: item{":e": str("x")}}})
+		}, "TransactionCanceledException", "[ValidationError]"},
 		{"short table name", func() error {
 			_, err := c.GetItem(ctx, &sdk.GetItemInput{TableName: aws.String("xx"), Key: pksk("a", "b")})
 			return err

@@ -178,7 +178,7 @@ func (s *Server) prepareUpdate(p *itemParams, alone bool) (change, error) {
 	}
 	for attr := range c.update.TopLevel(c.args) {
 		if c.table.Key.has(attr) {
-			return change{}, invalidParameter("Cannot update attribute %s. This attribute is part of the key", attr)
+			return change{}, ofItem(invalidParameter("Cannot update attribute %s. This attribute is part of the key", attr))
 		}
 	}
 	return c, nil

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bloom-runtime/bloom/local/dynamodb/value"
@@ -40,6 +41,13 @@ func NewArgs(names value.Item, values string) (Args, error) {
 	return a, checkValues(parsed, faults)
 }
 
+// Limits of placeholders and of what they stand for, in bytes.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const (
+	maxPlaceholder = 255
+	maxValues      = 2 << 20
+)
+
 func checkNames(names value.Item) error {
 	if names == nil {
 		return nil
@@ -50,6 +58,9 @@ func checkNames(names value.Item) error {
 	for _, f := range names {
 		if !isPlaceholder(f.Name, '#') {
 			return value.Invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: \"" + f.Name + "\"")
+		}
+		if len(f.Name) > maxPlaceholder {
+			return value.Invalid("ExpressionAttributeNames" + tooLong(f.Name))
 		}
 		if flaw := value.NameFlaw(f.Value.Text()); flaw != "" {
 			return value.Invalid("ExpressionAttributeNames contains invalid value: " + flaw + " for key " + f.Name)
@@ -66,9 +77,15 @@ func checkValues(values value.Item, faults map[string]*value.Error) error {
 	if len(values) == 0 {
 		return value.Invalid("ExpressionAttributeValues must not be empty")
 	}
+	if value.Size(values) > maxValues {
+		return value.Invalid("ExpressionAttributeValues exceeds max size")
+	}
 	for _, f := range values {
 		if !isPlaceholder(f.Name, ':') {
 			return value.Invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: \"" + f.Name + "\"")
+		}
+		if len(f.Name) > maxPlaceholder {
+			return value.Invalid("ExpressionAttributeValues" + tooLong(f.Name))
 		}
 	}
 	if len(faults) == 0 {
@@ -80,6 +97,10 @@ func checkValues(values value.Item, faults map[string]*value.Error) error {
 		}
 	}
 	return nil
+}
+
+func tooLong(key string) string {
+	return " contains invalid key: The expression attribute map contains a key that is too long; size of key: " + strconv.Itoa(len(key))
 }
 
 // isPlaceholder tells whether key is the mark and then letters, digits and _.
