@@ -66,11 +66,12 @@ func step(v, e any) (any, bool) {
 
 func (p path) in(m vMap) (any, bool) {
 	var v any = m
-	ok := true
 	for _, e := range p {
-		if v, ok = step(v, e); !ok {
+		below, ok := step(v, e)
+		if !ok {
 			return nil, false
 		}
+		v = below
 	}
 	return v, true
 }
