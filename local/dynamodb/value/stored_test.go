@@ -2,6 +2,7 @@ package value
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,7 @@ func FuzzDecodeStored(f *testing.F) {
 	}
 	f.Add(AppendStored(nil, it))
 	f.Add([]byte{storedVersion, 0})
+	f.Add([]byte("\x01\x01\x00\x01\x010")) // a name without characters: the wire refuses it, an older store may hold it
 	f.Fuzz(func(t *testing.T, b []byte) {
 		it, err := DecodeStored(b)
 		if err != nil {
@@ -156,8 +158,18 @@ func FuzzDecodeStored(f *testing.F) {
 		if err != nil || !EqualItems(it, again) {
 			t.Errorf("%x: %v, then %v, %v", b, it, again, err)
 		}
-		if _, err := ParseItem(string(AppendItem(nil, it))); err != nil {
+		if _, err := ParseItem(string(AppendItem(nil, it))); err != nil && soundNames(Map(it)) {
 			t.Errorf("%x: the wire refuses %v: %v", b, it, err)
 		}
 	})
+}
+
+// soundNames tells whether the wire takes all names in v.
+func soundNames(v Value) bool {
+	for _, f := range v.Map() {
+		if NameFlaw(f.Name) != "" || !soundNames(f.Value) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(v.List(), func(e Value) bool { return !soundNames(e) })
 }
