@@ -159,8 +159,8 @@ func TestApplyFaults(t *testing.T) {
 		"delete q.r :ss":                   path,
 		"remove l[2].b.c":                  path,
 		"set q = :big + :big":              "Number overflow. Attempting to store a number with magnitude larger than supported range",
-		"set q = n + :tiny":                "Attempting to store more than 38 significant digits in a Number",
-		"add n :tiny":                      "Attempting to store more than 38 significant digits in a Number",
+		"set q = n + :tiny":                "Number overflow. Attempting to store a number with magnitude larger than supported range",
+		"add n :tiny":                      "Number overflow. Attempting to store a number with magnitude larger than supported range",
 	} {
 		u, a, err := checkUpdate(t, src)
 		if err != nil {

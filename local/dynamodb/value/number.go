@@ -255,5 +255,13 @@ func (n Number) combineDecimal(m Number, subtract bool) (Number, error) {
 	if _, err := exact.Add(&sum, &x, &y); err != nil {
 		return Number{}, Invalid(textOverflow)
 	}
-	return ParseNumber(sum.Text('f'))
+	result, flaw := parseNumber(sum.Text('f'))
+	switch {
+	case flaw == nil:
+		return result, nil
+	case flaw.Message == textTooLong:
+		// Of a result AWS says this, though its magnitude is in range.
+		return Number{}, Invalid(textOverflow)
+	}
+	return Number{}, flaw
 }
