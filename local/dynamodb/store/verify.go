@@ -43,15 +43,22 @@ func (s *Store) verifyAtStart() error {
 	return nil
 }
 
+// verifyRests is how many times as long as it works the rest of the check waits,
+// file by file: it leaves the processors to the requests.
+const verifyRests = 9
+
 func (s *Store) verifyRest(files []string) {
 	for _, f := range files {
-		select {
-		case <-s.stop:
-			return
-		default:
-		}
+		began := time.Now()
 		if err := s.verifyFile(f); err != nil {
 			s.failure.fail(err)
+			return
+		}
+		pause := time.NewTimer(verifyRests * time.Since(began))
+		select {
+		case <-pause.C:
+		case <-s.stop:
+			pause.Stop()
 			return
 		}
 	}
