@@ -150,9 +150,12 @@ func (s *Server) batchGetItem(ctx context.Context, body string) ([]byte, error) 
 			return nil, err
 		}
 	}
-	view := s.store.View()
-	defer view.Release()
-	b := newBatchRead(view, p)
+	b := newBatchRead(s, p)
+	if s.faults != nil {
+		if b.faults, err = s.newBatchFaults(work); err != nil {
+			return nil, err
+		}
+	}
 	for _, w := range work {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -161,26 +164,33 @@ func (s *Server) batchGetItem(ctx context.Context, body string) ([]byte, error) 
 			return nil, err
 		}
 	}
+	if b.faults != nil {
+		if err := b.faults.none(); err != nil {
+			return nil, err
+		}
+	}
 	return b.end(p.consumed), nil
 }
 
 // batchRead collects the answer.
 type batchRead struct {
-	view        *store.View
-	size        int         // bytes of items so far
-	answer      wire.Object // its buffer is that of responses until they end
+	server      *Server
+	faults      *batchFaults // nil: none
+	view        *store.View  // of the table that is read
+	size        int          // bytes of items so far
+	answer      wire.Object  // its buffer is that of responses until they end
 	responses   wire.Object
 	unprocessed wire.Object
 	used        capacities // nil when nobody asks
 	stored      []byte     // scratch
 }
 
-func newBatchRead(view *store.View, p *batchGetParams) *batchRead {
+func newBatchRead(s *Server, p *batchGetParams) *batchRead {
 	room := 128
 	for _, k := range p.tables {
 		room += min(len(k.keys), 32) * 512
 	}
-	b := &batchRead{view: view, answer: wire.Begin(make([]byte, 0, room)), unprocessed: wire.Begin(nil)}
+	b := &batchRead{server: s, answer: wire.Begin(make([]byte, 0, room)), unprocessed: wire.Begin(nil)}
 	b.answer.Name("Responses")
 	b.responses = wire.Begin(b.answer.Buf)
 	if wantsCapacity(p.consumed) {
@@ -190,16 +200,29 @@ func newBatchRead(view *store.View, p *batchGetParams) *batchRead {
 }
 
 func (b *batchRead) read(w *keysOf) error {
+	b.view = b.server.tableView(w.params.consistent)
+	defer b.view.Release()
 	b.responses.Name(w.params.table)
 	b.responses.Buf = append(b.responses.Buf, '[')
 	first := true
+	var left []string
 	factor := consistency(w.params.consistent)
 	for i, key := range w.keys {
 		if b.size >= maxBatchBytes {
-			b.leave(w.params, i)
+			left = append(left, w.params.keys[i:]...)
 			break
 		}
 		g := get{table: w.table, key: key, projection: w.projection, args: w.args}
+		if b.faults != nil {
+			leave, err := b.faults.leaves(&g, b.view, factor)
+			if err != nil {
+				return err
+			}
+			if leave {
+				left = append(left, w.params.keys[i])
+				continue
+			}
+		}
 		size, err := b.readOne(&g, &first)
 		if err != nil {
 			return err
@@ -210,6 +233,9 @@ func (b *batchRead) read(w *keysOf) error {
 		}
 	}
 	b.responses.Buf = append(b.responses.Buf, ']')
+	if len(left) > 0 {
+		b.leave(w.params, left)
+	}
 	return nil
 }
 
@@ -229,13 +255,12 @@ func (b *batchRead) readOne(g *get, first *bool) (size int, err error) {
 	return size, err
 }
 
-// leave puts the keys from number i on among the unprocessed ones, in the shape
-// of a request.
-func (b *batchRead) leave(k *keysParams, i int) {
+// leave puts keys among the unprocessed ones, in the shape of a request.
+func (b *batchRead) leave(k *keysParams, keys []string) {
 	b.unprocessed.Name(k.table)
 	o := wire.Begin(b.unprocessed.Buf)
 	o.Name("Keys")
-	for j, raw := range k.keys[i:] {
+	for j, raw := range keys {
 		sep := byte(',')
 		if j == 0 {
 			sep = '['

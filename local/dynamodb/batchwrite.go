@@ -94,8 +94,8 @@ func (p *batchWriteParams) validate() error {
 	return nil
 }
 
-// batchWriteItem carries out all of the batch in one commit: nothing is ever
-// left unprocessed.
+// batchWriteItem carries out all of the batch in one commit: nothing is left
+// unprocessed but by a fault.
 func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error) {
 	p, err := readBatchWrite(body)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	r := &write{changes: make([]change, 0, len(p.actions))}
+	r := &write{batch: true, faults: s.faults, changes: make([]change, 0, len(p.actions))}
 	for i := range p.actions {
 		c, err := s.prepareAction(p.actions[i].kind, &p.actions[i].params)
 		if api := (*apiError)(nil); errors.As(err, &api) && api.key == keyMismatch {
@@ -118,16 +118,21 @@ func (s *Server) batchWriteItem(ctx context.Context, body string) ([]byte, error
 	if twice(r.changes) {
 		return nil, invalid("Provided list of item keys contains duplicates")
 	}
+	if s.faults != nil {
+		s.faults.leaveChanges(r)
+	}
 	if err := s.submit(ctx, r); err != nil {
 		return nil, err
 	}
 	o := wire.Begin(nil)
 	o.Name("UnprocessedItems")
-	o.Buf = append(o.Buf, "{}"...)
+	o.Buf = p.appendLeft(o.Buf, r.changes)
 	if wantsCapacity(p.consumed) {
 		used := capacities{}
 		for i := range r.changes {
-			used.of(r.changes[i].table.Name).write(&r.changes[i], 1)
+			if !r.changes[i].left {
+				used.of(r.changes[i].table.Name).write(&r.changes[i], 1)
+			}
 		}
 		o.Name("ConsumedCapacity")
 		o.Buf = used.appendJSON(o.Buf, p.consumed, plainUnits)

@@ -36,6 +36,7 @@ type change struct {
 	showOld bool
 	// expired: the item is deleted since its time has passed.
 	expired bool
+	left    bool // of a batch: unprocessed, by a fault
 
 	// The outcome. old and new are nil for no item. err refuses the change;
 	// nothing is written then.

@@ -40,9 +40,14 @@ var operations = map[string]operation{
 	targetStreams + "GetRecords":        (*Server).getRecords,
 }
 
-// serve answers one request. The error is one of ctx: every other failure is an
-// answer.
+// serve answers one request. The error is one of ctx, or errBroken: every other
+// failure is an answer.
 func (s *Server) serve(ctx context.Context, target string, body string) (status int, answer []byte, err error) {
+	if s.faults != nil {
+		if err := s.faults.delay(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
 	if !s.enter() {
 		return errorAnswer(errClosed)
 	}
@@ -52,10 +57,13 @@ func (s *Server) serve(ctx context.Context, target string, body string) (status 
 		return errorAnswer(unknownOperation(target))
 	}
 	answer, err = s.call(ctx, op, body)
+	if s.faults != nil && err == nil {
+		err = s.faults.lose(target)
+	}
 	switch {
 	case err == nil:
 		return http.StatusOK, answer, nil
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()), errors.Is(err, errBroken):
 		return 0, nil, err
 	default:
 		return errorAnswer(asAPIError(err))

@@ -25,6 +25,7 @@ type apiError struct {
 	status          int
 	item            value.Item // the item that failed a condition, when asked for
 	reasons         []reason   // of a cancelled transaction, one for each action
+	throttled       *throttledBy
 	key             keyFault
 }
 
@@ -108,6 +109,14 @@ func (e *apiError) messageMember() string {
 	return "message"
 }
 
+// throttledMember likewise.
+func (e *apiError) throttledMember() string {
+	if e.name == "ThrottlingException" {
+		return "throttlingReasons"
+	}
+	return "ThrottlingReasons"
+}
+
 func (e *apiError) appendJSON(dst []byte) []byte {
 	o := wire.Begin(dst)
 	o.String("__type", e.namespace+e.name)
@@ -115,6 +124,14 @@ func (e *apiError) appendJSON(dst []byte) []byte {
 	if e.item != nil {
 		o.Name("Item")
 		o.Buf = value.AppendItem(o.Buf, e.item)
+	}
+	if e.throttled != nil {
+		o.Name(e.throttledMember())
+		o.Buf = append(o.Buf, '[')
+		by := wire.Begin(o.Buf)
+		by.String("reason", e.throttled.reason)
+		by.String("resource", e.throttled.resource)
+		o.Buf = append(by.End(), ']')
 	}
 	if e.reasons != nil {
 		o.Name("CancellationReasons")

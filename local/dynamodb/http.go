@@ -35,6 +35,9 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		var api *apiError
+		if errors.Is(err, errBroken) {
+			panic(http.ErrAbortHandler) // breaks the connection
+		}
 		if !errors.As(err, &api) {
 			return // the client is gone
 		}
@@ -128,7 +131,7 @@ type HTTPClient struct{ server *Server }
 func (s *Server) HTTPClient() *HTTPClient { return &HTTPClient{server: s} }
 
 // Do answers req. It fails only when req's context ends, or its body cannot be
-// read; a write may still be carried out then, as over a network.
+// read, or by a fault of Options.Faults; a write may still be carried out then, as over a network.
 func (c *HTTPClient) Do(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if err := ctx.Err(); err != nil {

@@ -35,6 +35,10 @@ type page struct {
 	consumed     string
 	// A scan's part: segment of segments; segments is 0 for the whole.
 	segment, segments uint64
+
+	start   value.Item     // the ExclusiveStartKey
+	nothing bool           // by a fault: read nothing and begin there again
+	spent   map[string]int // bytes read of each partition, where faults count them
 }
 
 func (s *Server) newPage(name string, p *pageParams, e expressions) (*page, error) {
@@ -135,6 +139,7 @@ func (pg *page) startAfter(raw string) error {
 	if pg.segments > 1 && !pg.inSegment(start) {
 		return invalid("Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: %d Segment: %d", pg.segments, pg.segment)
 	}
+	pg.start = start
 	if pg.reverse {
 		pg.upper = key
 	} else {
@@ -185,17 +190,30 @@ type result struct {
 }
 
 func (s *Server) readPage(ctx context.Context, pg *page) ([]byte, error) {
+	if s.faults != nil {
+		return s.readPageWithFaults(ctx, pg)
+	}
 	view := s.store.View()
 	defer view.Release()
+	return pg.answer(ctx, view, &s.gaps)
+}
+
+// answer reads the page and writes the answer.
+func (pg *page) answer(ctx context.Context, view *store.View, known *gaps) ([]byte, error) {
+	r := pg.begin()
+	if err := pg.read(ctx, view, known, r); err != nil {
+		return nil, err
+	}
+	return pg.end(r), nil
+}
+
+func (pg *page) begin() *result {
 	r := &result{answer: wire.Begin(make([]byte, 0, 512))}
 	if !pg.countOnly {
 		r.answer.Name("Items")
 		r.answer.Buf = append(r.answer.Buf, '[')
 	}
-	if err := pg.read(ctx, view, &s.gaps, r); err != nil {
-		return nil, err
-	}
-	return pg.end(r), nil
+	return r
 }
 
 func (pg *page) read(ctx context.Context, view *store.View, known *gaps, r *result) error {
@@ -217,6 +235,9 @@ func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
 	read := 0 // bytes, those of other segments too: a call must not go on for ever
 	for ok := c.first(); ok; ok = c.next() {
 		n, err := pg.take(r, c.it)
+		if pg.spent != nil {
+			pg.spent[string(partitionOf(c.it.Key()))] += n
+		}
 		if err == nil {
 			err = ctx.Err()
 		}

@@ -19,7 +19,7 @@ func (s *Server) getItem(_ context.Context, body string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := s.store.View()
+	view := s.tableView(p.consistent)
 	defer view.Release()
 	stored, err := get.stored(nil, view)
 	if err != nil {
@@ -30,6 +30,11 @@ func (s *Server) getItem(_ context.Context, body string) ([]byte, error) {
 	if stored != nil {
 		o.Name("Item")
 		if o.Buf, size, err = get.appendJSON(o.Buf, stored); err != nil {
+			return nil, err
+		}
+	}
+	if s.faults != nil {
+		if err := s.faults.read(get, consistency(p.consistent), size, s.region); err != nil {
 			return nil, err
 		}
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	OnFatal func(error)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Faults are what AWS does now and then and this server does not: for tests.
+	// Default none.
+	Faults Faults
 
 	// What tests make smaller. 0: as the constants of the same names say.
 	sweepEvery time.Duration
@@ -45,6 +48,7 @@ type Server struct {
 	gaps    gaps
 	// maxShard is how many records a shard takes before it is closed.
 	maxShard int
+	faults   *faults // nil: none
 
 	gate   sync.RWMutex // held for reading by every request
 	closed bool
@@ -83,6 +87,10 @@ func Open(dir string, opts Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.faults, err = newFaults(opts.Faults, s); err != nil {
+		_ = st.Close() // the first error says more
+		return nil, err
+	}
 	w, uncounted, err := s.newWriter()
 	if err != nil {
 		_ = st.Close() // the first error says more
@@ -93,6 +101,9 @@ func Open(dir string, opts Options) (*Server, error) {
 	s.work.Go(func() { s.sweepNowAndThen(cmp.Or(opts.sweepEvery, sweepEvery)) })
 	if len(uncounted) > 0 {
 		s.work.Go(func() { s.recount(uncounted) })
+	}
+	if s.faults != nil && s.faults.lag != nil {
+		s.work.Go(func() { s.faults.lag.keep(s.stop) })
 	}
 	return s, nil
 }

@@ -109,10 +109,16 @@ func (g *get) respond(response *wire.Object, view *store.View) (size int, err er
 }
 
 func (s *Server) readGets(gets []*get, consumed string) ([]byte, error) {
+	if s.faults != nil {
+		if err := s.faults.refuseGets(gets); err != nil {
+			return nil, err
+		}
+	}
 	view := s.store.View()
 	defer view.Release()
 	used := capacities{}
 	size := 0
+	var sizes []int // where faults are on
 	o := wire.Begin(make([]byte, 0, 1024))
 	o.Name("Responses")
 	for i, g := range gets {
@@ -128,8 +134,16 @@ func (s *Server) readGets(gets []*get, consumed string) ([]byte, error) {
 		if size += n; size > maxTransaction {
 			return nil, invalid("Transaction response size exceeds the limit of 4 MB")
 		}
+		if s.faults != nil {
+			sizes = append(sizes, n)
+		}
 		used.of(g.table.Name).table += readTransactional.units(n)
 		o.Buf = response.End()
+	}
+	if s.faults != nil {
+		if err := s.faults.chargeGets(gets, sizes); err != nil {
+			return nil, err
+		}
 	}
 	o.Buf = append(o.Buf, ']')
 	if wantsCapacity(consumed) {

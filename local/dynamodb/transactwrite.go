@@ -136,7 +136,7 @@ func (s *Server) transactWriteItems(ctx context.Context, body string) ([]byte, e
 }
 
 func (s *Server) prepareTransaction(p *transactWriteParams) (*write, error) {
-	r := &write{transaction: true, changes: make([]change, 0, len(p.actions))}
+	r := &write{transaction: true, faults: s.faults, changes: make([]change, 0, len(p.actions))}
 	reasons := make([]reason, len(p.actions))
 	refused := false
 	size := 0

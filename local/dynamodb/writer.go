@@ -21,6 +21,10 @@ type write struct {
 	changes     []change
 	transaction bool   // all changes or none
 	token       *token // of a transaction, nil for none
+	batch       bool   // each change by itself
+	// faults are those of the server if a client sent the request; nil for none.
+	faults *faults
+	flying bool // noted in faults as under way
 	// exec is carried out in place of changes: it changes the catalog, or what the
 	// server keeps by itself. publish, if not nil, is called once that is durable.
 	exec func(*writer) (publish func(), err error)
@@ -121,6 +125,9 @@ func (w *writer) commit(group []*write) {
 				if err != nil {
 					r.err = internal(err)
 				}
+				if r.faults != nil {
+					r.faults.land(r)
+				}
 				close(r.done)
 			}
 		})
@@ -151,20 +158,43 @@ func (w *writer) handle(r *write) {
 		}
 		return
 	}
+	if r.faults != nil {
+		if r.err = r.faults.busy(r); r.err != nil {
+			return
+		}
+	}
 	if r.token != nil {
 		if r.replayed, r.err = w.tokenUsed(r.token); r.replayed || r.err != nil {
 			return
 		}
 	}
-	if r.err = w.evaluate(r); r.err != nil {
+	if r.err = w.decide(r); r.err != nil {
 		return
 	}
 	for i := range r.changes {
-		w.apply(&r.changes[i])
+		if !r.changes[i].left {
+			w.apply(&r.changes[i])
+		}
 	}
 	if r.token != nil {
 		w.useToken(r.token)
 	}
+}
+
+// decide evaluates a request, and lets its faults refuse it.
+func (w *writer) decide(r *write) error {
+	f := r.faults
+	if f == nil {
+		return w.evaluate(r)
+	}
+	if err := f.refuse(r, w.server.region); err != nil {
+		return err
+	}
+	err := f.chargeWrite(r, w.evaluate(r), w.server.region)
+	if err == nil {
+		f.accept(r)
+	}
+	return err
 }
 
 func (w *writer) evaluate(r *write) (err error) {

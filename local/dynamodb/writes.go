@@ -58,7 +58,7 @@ func (s *Server) deleteItem(ctx context.Context, body string) ([]byte, error) {
 
 // writeOne carries out a change that is a request by itself.
 func (s *Server) writeOne(ctx context.Context, p *itemParams, c change) ([]byte, error) {
-	r := &write{changes: []change{c}}
+	r := &write{changes: []change{c}, faults: s.faults}
 	if err := s.submit(ctx, r); err != nil {
 		return nil, err
 	}
