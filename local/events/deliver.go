@@ -21,7 +21,7 @@ func (r *reader) deliver(ctx context.Context, records []record) error {
 	tries, pause := 0, firstPause
 	for len(parts) > 0 {
 		head := parts[0]
-		done, err := r.call(ctx, head, false)
+		done, err := r.callOnceOrTwice(ctx, head)
 		if done > 0 {
 			r.moved(head[done-1].sequence)
 			head, tries, pause = head[done:], 0, firstPause

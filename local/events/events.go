@@ -33,6 +33,11 @@ type Options struct {
 	Dir string
 	// Failed stores what a function failed on for good, when its stream names a destination. An error has it called again.
 	Failed func(ctx context.Context, key string, body []byte) error
+	// Redelivered is the rate (0 to 1) of batches that a function is handed once more after it took them: Lambda does so when it
+	// fails before it has noted its place. Seed is that of the draws. For tests; default never.
+	// https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+	Redelivered float64
+	Seed        uint64
 	// Log gets failures of functions and of the stream.
 	Log *slog.Logger
 }
@@ -122,6 +127,6 @@ func newSource(o Options, fn *function, s template.Stream) (*source, error) {
 	}
 	return &source{
 		id: id, table: table, stream: s, filters: filters, function: fn, client: newClient(o.Streams), places: places,
-		failed: o.Failed, log: o.Log.With("stream", s.Name, "function", fn.name), running: map[string]bool{}, ended: make(chan struct{}, 1),
+		again: newAgain(o), failed: o.Failed, log: o.Log.With("stream", s.Name, "function", fn.name), running: map[string]bool{}, ended: make(chan struct{}, 1),
 	}, nil
 }

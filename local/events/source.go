@@ -30,6 +30,7 @@ type source struct {
 	function *function
 	client   client
 	places   *places
+	again    *again
 	failed   func(ctx context.Context, key string, body []byte) error
 	log      *slog.Logger
 
