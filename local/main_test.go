@@ -240,6 +240,33 @@ func TestOwnCertificate(t *testing.T) {
 }
 
 // Each of these ends the start with one sentence and a status other than 0.
+// TestFaults: they are said loudly, and only where they are on; the program works with them.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		env  []string
+		args []string
+		want string
+	}{
+		{nil, nil, ""},
+		{nil, []string{"-faults", "seed=3,throttle=0.3,lost=0.3"}, "WARNING: faults are on (seed=3,throttle=0.3,lost=0.3)"},
+		{[]string{"BLOOM_FAULTS=seed=4,limits"}, nil, "WARNING: faults are on (seed=4,limits)"},
+	} {
+		p := start(t, filepath.Join(t.TempDir(), "data"), tt.env, tt.args...)
+		for range 5 {
+			if status, body := p.call("POST", p.url+"/api/runtime/llm-tasks", "", task); status != http.StatusCreated {
+				t.Errorf("%d %s", status, body)
+			}
+		}
+		if status := p.end(syscall.SIGTERM); status != 0 {
+			t.Errorf("exit status %d\n%s", status, &p.stderr)
+		}
+		if said := p.stderr.String(); strings.Contains(said, "faults are on") != (tt.want != "") || !strings.Contains(said, tt.want) {
+			t.Errorf("said %q, want %q in it", said, tt.want)
+		}
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -281,6 +308,9 @@ func TestStartFails(t *testing.T) {
 		{"argument", []string{"bogus"}, "", "-h lists the flags"},
 		{"not a URL", []string{"-s3", "nope"}, "", "-s3 must be an http or https URL"},
 		{"DynamoDB away", []string{"-dynamodb", "http://127.0.0.1:1"}, "", "the DynamoDB at http://127.0.0.1:1 (-dynamodb) does not answer"},
+		{"unknown fault", []string{"-faults", "seed=1,al"}, "", "-faults: there is no fault \"al\""},
+		{"bad rate of a fault", nil, "BLOOM_FAULTS=throttle=lots", "-faults: the rate of the fault throttle must be a number from 0 to 1"},
+		{"faults of another server", []string{"-faults", "all", "-dynamodb", "http://127.0.0.1:1"}, "", "-faults are those of the embedded DynamoDB"},
 		{"S3 away", []string{"-s3", "http://127.0.0.1:1"}, "", "the S3 at http://127.0.0.1:1 (-s3) does not answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

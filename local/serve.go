@@ -83,7 +83,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	runner, err := startEvents(ctx, stack, at, data, handlers, log)
+	runner, err := startEvents(ctx, s, stack, at, data, handlers, log)
 	if err != nil {
 		return err
 	}
@@ -114,6 +114,9 @@ func announce(s settings, url, trusted, registry string, stdout, stderr io.Write
 	if s.APIKey == "" {
 		auth = " (auth off)"
 		_, _ = fmt.Fprintln(stderr, "bloom: WARNING: auth is off, whoever reaches this machine's loopback may do everything; set RUNTIME_API_KEY to turn it on")
+	}
+	if text := s.Faults.String(); text != "" {
+		_, _ = fmt.Fprintln(stderr, "bloom: WARNING: faults are on ("+text+"): the store refuses, delays, forgets and repeats on purpose, as AWS does now and then; for tests only")
 	}
 	_, _ = fmt.Fprintf(stdout, "ready %s%s, %s %s%s\n", url, auth, kind, trusted, registry)
 }
@@ -170,7 +173,7 @@ func (t tee) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func startEvents(ctx context.Context, stack *template.Stack, at stores, data *datadir.Dir, handlers map[string]lambda.Handler, log *slog.Logger) (*events.Runner, error) {
+func startEvents(ctx context.Context, s settings, stack *template.Stack, at stores, data *datadir.Dir, handlers map[string]lambda.Handler, log *slog.Logger) (*events.Runner, error) {
 	bucket, err := failedBatches(stack, at)
 	if err != nil {
 		return nil, err
@@ -178,6 +181,7 @@ func startEvents(ctx context.Context, stack *template.Stack, at stores, data *da
 	// A stop ends the events after the requests, and not when ctx does.
 	return events.Start(context.WithoutCancel(ctx), events.Options{
 		Stack: stack, Functions: handlers, Streams: at.dynamodb, Dir: data.Path("events"), Log: log, Failed: bucket,
+		Redelivered: s.Faults.Redelivered, Seed: s.Faults.Seed,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bloom-runtime/bloom/local/dynamodb"
 	"github.com/bloom-runtime/bloom/local/template"
 )
 
@@ -45,6 +46,8 @@ type settings struct {
 	AccessKey, SecretKey, SessionToken string
 	// Region is theirs too.
 	Region string
+	// Faults are what the embedded DynamoDB does that AWS does now and then; none but for tests.
+	Faults dynamodb.Faults
 	// Profiles is the loopback address that answers Go's profiles; "" = none.
 	Profiles string
 }
@@ -86,6 +89,7 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 	flags.StringVar(&s.Template, "template", "", "`file` of the template in place of the one built in")
 	flags.StringVar(&s.DynamoDB, "dynamodb", getenv("AWS_ENDPOINT_URL_DYNAMODB"), "`URL` of a DynamoDB in place of the embedded one (AWS_ENDPOINT_URL_DYNAMODB)")
 	flags.StringVar(&s.S3, "s3", getenv("AWS_ENDPOINT_URL_S3"), "`URL` of an S3 in place of the embedded one (AWS_ENDPOINT_URL_S3)")
+	faults := flags.String("faults", getenv("BLOOM_FAULTS"), "`faults` of AWS that the embedded DynamoDB shall show, for tests: seed=1,all, or some of them by name (BLOOM_FAULTS)")
 	var overrides []string
 	flags.Func("parameter-overrides", "values for the template's parameters, `Name=Value …`", func(v string) error {
 		overrides = append(overrides, v)
@@ -105,6 +109,9 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 	}
 	flags.Visit(func(f *flag.Flag) { s.MembridgeAsked = s.MembridgeAsked || f.Name == "membridge" })
 	var err error
+	if s.Faults, err = dynamodb.ParseFaults(*faults); err != nil {
+		return s, fmt.Errorf("-faults: %w", err)
+	}
 	if s.Parameters, err = template.ParseOverrides(overrides...); err != nil {
 		return s, fmt.Errorf("-parameter-overrides: %w", err)
 	}
@@ -124,6 +131,9 @@ func (s settings) check(ctx context.Context) error {
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		return errors.New("-tls-cert and -tls-key go together: the certificate's file, and its key's")
+	}
+	if s.DynamoDB != "" && s.Faults.String() != "" {
+		return errors.New("-faults are those of the embedded DynamoDB, and -dynamodb names another one: leave one of the two out")
 	}
 	if s.Data == "" {
 		return errors.New("-data must name a folder")

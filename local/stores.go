@@ -78,7 +78,7 @@ func openDynamoDB(s settings, data *datadir.Dir, fail context.CancelCauseFunc, u
 	if s.DynamoDB != "" {
 		return awsconf.Build(s.Region, s.DynamoDB, s.AccessKey, s.SecretKey, s.SessionToken, nil), nil, nil
 	}
-	db, err := dynamodb.Open(data.Path("table"), dynamodb.Options{OnFatal: fail})
+	db, err := dynamodb.Open(data.Path("table"), dynamodb.Options{OnFatal: fail, Faults: s.Faults})
 	if err != nil {
 		return aws.Config{}, nil, err
 	}
