@@ -22,7 +22,8 @@ import (
 )
 
 // The tests run against the embedded store, or against the server that
-// AWS_ENDPOINT_URL_DYNAMODB names: AWS's DynamoDB Local, in CI.
+// AWS_ENDPOINT_URL_DYNAMODB names: AWS's DynamoDB Local, in CI. BLOOM_FAULTS turns
+// on faults of the embedded store; those that make reads lag are not for them.
 
 // hands is a clock that a test sets.
 type hands struct{ ms atomic.Int64 }
@@ -41,7 +42,12 @@ type rig struct {
 
 func open(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{clock: &hands{}, cfg: server(t), name: "bloom-" + dynamo.NewID(), t: t}
+	return openOn(t, server(t))
+}
+
+func openOn(t testing.TB, server aws.Config) *rig {
+	t.Helper()
+	r := &rig{clock: &hands{}, cfg: server, name: "bloom-" + dynamo.NewID(), t: t}
 	r.clock.ms.Store(1_800_000_000_000)
 	stack, err := template.Load("../../template.yaml", template.Options{})
 	if err != nil {
@@ -75,7 +81,16 @@ func server(t testing.TB) aws.Config {
 	if url := os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"); url != "" {
 		return awsconf.Build("us-east-1", url, "test", "test", "", nil)
 	}
-	s, err := dynamodb.Open(t.TempDir(), dynamodb.Options{})
+	faults, err := dynamodb.ParseFaults(os.Getenv("BLOOM_FAULTS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return embedded(t, faults)
+}
+
+func embedded(t testing.TB, faults dynamodb.Faults) aws.Config {
+	t.Helper()
+	s, err := dynamodb.Open(t.TempDir(), dynamodb.Options{Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}

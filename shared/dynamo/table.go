@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/uuid"
 
 	"github.com/bloom-runtime/bloom/shared/clock"
@@ -52,7 +53,7 @@ type Table struct {
 
 // Open returns the table. It makes no call.
 func Open(cfg aws.Config, s Settings) *Table {
-	return &Table{db: dynamodb.NewFromConfig(cfg, forServer(cfg)), name: s.Name, partitions: max(s.Partitions, 1),
+	return &Table{db: dynamodb.NewFromConfig(cfg, forServer(cfg), withRetries), name: s.Name, partitions: max(s.Partitions, 1),
 		retention: s.Retention, now: s.Now}
 }
 
@@ -185,13 +186,17 @@ func (t *Table) fail(op string, err error) error {
 	var limit *types.RequestLimitExceeded
 	var throttle *types.ThrottlingException
 	var broken *types.InternalServerError
+	var conflict *types.TransactionConflictException
+	var unsent *smithyhttp.RequestSendError
 	switch {
 	case errors.As(err, &throttled), errors.As(err, &limit), errors.As(err, &throttle):
 		return fault.New(fault.Unavailable, "The store is overloaded; try again in a few seconds").Because(err)
-	case errors.As(err, &broken):
-		return fault.New(fault.Unavailable, "The store cannot take the call now; try again later").Because(err)
+	case errors.As(err, &conflict):
+		return fault.New(fault.Unavailable, "Too many calls change the same item; try again").Because(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fault.New(fault.Unavailable, "The store did not answer in time; try again").Because(err)
+	case errors.As(err, &broken), errors.As(err, &unsent):
+		return fault.New(fault.Unavailable, "The store cannot take the call now; try again later").Because(err)
 	default:
 		return fault.New(fault.Internal, "The store failed: %s", op).Because(err)
 	}

@@ -1,0 +1,99 @@
+package dynamo_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bloom-runtime/bloom/local/dynamodb"
+	"github.com/bloom-runtime/bloom/shared/dynamo"
+	"github.com/bloom-runtime/bloom/shared/fault"
+	"github.com/bloom-runtime/bloom/shared/task"
+)
+
+// TestRefusedInPassing: what DynamoDB takes a moment later succeeds.
+func TestRefusedInPassing(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]dynamodb.Faults{
+		"throttled":    {Throttles: 0.2},
+		"in conflict":  {Conflicts: 0.5, Overlaps: true},
+		"lost answers": {LostAnswers: 0.2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			on.Seed = 1
+			r := openOn(t, embedded(t, on))
+			r.register("w", 2)
+			for range 5 {
+				k := r.create("ctx")
+				l := r.lease(k.ID, "w")
+				r.clock.advance(time.Second)
+				if _, err := r.Heartbeat(t.Context(), k.ID, l.ID); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.complete(l); err != nil {
+					t.Fatal(err)
+				}
+				if got := r.task(k.ID); got.Status != task.Completed || got.Attempts != 1 {
+					t.Errorf("task %+v", got)
+				}
+			}
+			if w := r.worker("w"); len(w.Leases) != 0 || w.Free() != 2 {
+				t.Errorf("worker %+v", w)
+			}
+		})
+	}
+}
+
+// TestUnprocessedIsAskedForAgain, of batches that are read and written.
+func TestUnprocessedIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, Unprocessed: 0.5}))
+	var entries []dynamo.AuditEntry
+	for range 60 {
+		r.create("ctx")
+		entries = append(entries, dynamo.AuditEntry{ID: dynamo.NewID(), Timestamp: r.clock.now(), Action: "a", EntityType: "e", EntityID: "1", Actor: "x"})
+	}
+	if err := r.RecordAll(t.Context(), entries); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := r.Audit(t.Context(), dynamo.Page{Limit: 200}); err != nil || len(got) != 60 {
+		t.Errorf("%d of 60 entries, %v", len(got), err)
+	}
+	if got, _, err := r.Tasks(t.Context(), "", dynamo.Page{Limit: 200}); err != nil || len(got) != 60 {
+		t.Errorf("%d of 60 tasks, %v", len(got), err)
+	}
+}
+
+// TestRefusedForGood: the caller is told to come again, and not that something broke.
+func TestRefusedForGood(t *testing.T) {
+	t.Parallel()
+	create := func(r *rig) error {
+		s := task.New(dynamo.NewID(), task.Spec{ContextID: "c", AgentSlug: "a", Prompt: "p", MaxAttempts: 3}, r.clock.now())
+		return r.CreateTask(r.t.Context(), s, "tester")
+	}
+	read := func(r *rig) error {
+		_, err := r.Worker(r.t.Context(), "w")
+		return err
+	}
+	for _, tc := range []struct {
+		name string
+		on   dynamodb.Faults
+		call func(*rig) error
+	}{
+		{"throttled write", dynamodb.Faults{Throttles: 1}, create},
+		{"throttled read", dynamodb.Faults{Throttles: 1}, read},
+		{"in conflict", dynamodb.Faults{Conflicts: 1}, create},
+		{"lost answers", dynamodb.Faults{LostAnswers: 1}, read},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			wantCode(t, tc.call(openOn(t, embedded(t, tc.on))), fault.Unavailable)
+		})
+	}
+	t.Run("a creation is recognised", func(t *testing.T) {
+		t.Parallel()
+		if err := create(openOn(t, embedded(t, dynamodb.Faults{LostAnswers: 1}))); err != nil {
+			t.Error(err)
+		}
+	})
+}
