@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -96,4 +97,47 @@ func TestRefusedForGood(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestPagesThatEndEarly: lists are whole.
+func TestPagesThatEndEarly(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, ShortPages: 0.9}))
+	r.register("w", 32)
+	var want []string
+	for range 40 {
+		k := r.create("ctx")
+		want = append([]string{k.ID}, want...)
+		if len(want) <= 20 {
+			r.lease(k.ID, "w")
+		}
+	}
+	walk := func(status task.Status, limit int) (got []string) {
+		for p := (dynamo.Page{Limit: limit}); ; {
+			tasks, next, err := r.Tasks(t.Context(), status, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range tasks {
+				got = append(got, k.ID)
+			}
+			if next != "" && len(tasks) < limit {
+				t.Errorf("a page of %d, limit %d, before the last", len(tasks), limit)
+			}
+			if p.Cursor = next; next == "" {
+				return got
+			}
+		}
+	}
+	for _, limit := range []int{1, 7, 200} {
+		if got := walk("", limit); !slices.Equal(got, want) {
+			t.Errorf("limit %d: %d of %d tasks", limit, len(got), len(want))
+		}
+		if got := walk(task.Leased, limit); !slices.Equal(got, want[20:]) {
+			t.Errorf("limit %d: %d of 20 leased tasks", limit, len(got))
+		}
+		if got := walk(task.Queued, limit); !slices.Equal(got, want[:20]) {
+			t.Errorf("limit %d: %d of 20 queued tasks", limit, len(got))
+		}
+	}
 }

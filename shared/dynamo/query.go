@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -42,8 +43,8 @@ func (q query) condition(u *update) string {
 	}
 }
 
-// query reads at most q.limit items, in one page: what it reads is bounded by
-// limit, since no filter is involved.
+// query reads the first q.limit items. DynamoDB may end a page before; reading goes
+// on behind it. What is read is bounded by limit, since no filter is involved.
 func (t *Table) query(ctx context.Context, q query) ([]item, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -58,14 +59,21 @@ func (t *Table) query(ctx context.Context, q query) ([]item, error) {
 	} else {
 		in.ConsistentRead = aws.Bool(true)
 	}
-	out, err := t.db.Query(ctx, in)
-	if err != nil {
-		return nil, t.fail("query", err)
+	items := []item{}
+	for {
+		out, err := t.db.Query(ctx, in)
+		if err != nil {
+			return nil, t.fail("query", err)
+		}
+		t.sawRead(one(out.ConsumedCapacity)...)
+		items = slices.Grow(items, len(out.Items))
+		for _, i := range out.Items {
+			items = append(items, i)
+		}
+		left := q.limit - len(items)
+		if out.LastEvaluatedKey == nil || left <= 0 {
+			return items, nil
+		}
+		in.ExclusiveStartKey, in.Limit = out.LastEvaluatedKey, aws.Int32(int32(left))
 	}
-	t.sawRead(one(out.ConsumedCapacity)...)
-	items := make([]item, len(out.Items))
-	for n, i := range out.Items {
-		items[n] = i
-	}
-	return items, nil
 }
