@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/bloom-runtime/bloom/shared/dynamo"
 	"github.com/bloom-runtime/bloom/shared/fault"
 	"github.com/bloom-runtime/bloom/shared/task"
+	"github.com/bloom-runtime/bloom/shared/worker"
 )
 
 // TestRefusedInPassing: what DynamoDB takes a moment later succeeds.
@@ -97,6 +99,19 @@ func TestRefusedForGood(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestARegistrationWhoseAnswerWasLost is one registration.
+func TestARegistrationWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, LostAnswers: 0.3}))
+	for n := range 20 {
+		_, created, err := r.RegisterWorker(t.Context(), worker.Registration{Name: fmt.Sprint("w", n), Status: worker.Online,
+			Capabilities: worker.Capabilities{ClaudeCLI: true, MaxConcurrency: 1}}, "tester")
+		if err != nil || !created {
+			t.Errorf("worker %d: created %v, %v", n, created, err)
+		}
+	}
 }
 
 // TestPagesThatEndEarly: lists are whole.

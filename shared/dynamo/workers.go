@@ -70,14 +70,21 @@ func (t *Table) createWorker(ctx context.Context, w worker.Worker, actor string)
 	i := t.encodeWorker(w)
 	i["leases"] = &types.AttributeValueMemberM{Value: item{}}
 	i["held"], i[attrFree] = num(0), num(w.Capabilities.MaxConcurrency)
-	i["change"] = encodeChange(AuditEntry{Action: "worker_registered", Actor: actor, Detail: workerDetail(w)}.dated(t.now()))
+	change := AuditEntry{Action: "worker_registered", Actor: actor, Detail: workerDetail(w)}.dated(t.now())
+	i["change"] = encodeChange(change)
 	out, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: i,
-		ConditionExpression: aws.String("attribute_not_exists(PK)"), ReturnConsumedCapacity: t.units()})
-	if err != nil {
-		return t.lostRaceOr("register worker", err)
+		ConditionExpression:                 aws.String("attribute_not_exists(PK)"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld, ReturnConsumedCapacity: t.units()})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return t.lostOrDone(failed.Item, change.ID)
+	case err != nil:
+		return t.fail("register worker", err)
+	default:
+		t.sawWrite(one(out.ConsumedCapacity)...)
+		return nil
 	}
-	t.sawWrite(one(out.ConsumedCapacity)...)
-	return nil
 }
 
 // updateWorker writes what differs. Slots are relative: free follows a changed
