@@ -114,6 +114,24 @@ func TestARegistrationWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
+// TestAHeartbeatWhoseAnswerWasLost still shows that the worker is alive.
+func TestAHeartbeatWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, LostAnswers: 0.3}))
+	r.register("w", 1)
+	k := r.create("ctx")
+	l := r.lease(k.ID, "w")
+	for n := range 20 {
+		r.clock.advance(50 * time.Second)
+		if _, err := r.Heartbeat(t.Context(), k.ID, l.ID); err != nil {
+			t.Fatal(err)
+		}
+		if w := r.worker("w"); w.LastHeartbeat != r.clock.now() {
+			t.Fatalf("heartbeat %d: heard at %d, want %d", n, w.LastHeartbeat, r.clock.now())
+		}
+	}
+}
+
 // TestPagesThatEndEarly: lists are whole.
 func TestPagesThatEndEarly(t *testing.T) {
 	t.Parallel()

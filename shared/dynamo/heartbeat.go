@@ -68,14 +68,16 @@ func (t *Table) renew(ctx context.Context, id, leaseID string, now clock.Millis)
 
 // renewed is the lease after a heartbeat, as the domain makes it of the task
 // before. A worker whose heartbeats pass a mark of the clock is noted as alive,
-// so that this takes a write every HeardEvery at most.
+// so that this takes a write every HeardEvery at most. A running task that was
+// renewed at this very moment was so by this call, whose first answer was lost.
 func (t *Table) renewed(ctx context.Context, before task.Task, leaseID string, now clock.Millis) (task.Lease, error) {
 	s, err := task.Heartbeat(before, leaseID, now)
 	if err != nil {
 		return task.Lease{}, err
 	}
 	every := clock.Millis(worker.HeardEvery.Milliseconds())
-	if before.Lease.LastHeartbeat/every != now/every {
+	last := before.Lease.LastHeartbeat
+	if last/every != now/every || last == now && before.Status == task.Running {
 		if err := t.Hear(ctx, before.WorkerID); err != nil {
 			return task.Lease{}, err
 		}
