@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sort"
 	"time"
@@ -140,7 +141,7 @@ func (t *Table) takeOver(ctx context.Context, workerID string, claims []Claim) (
 	for n, c := range claims {
 		ids[n] = c.Lease.ID
 	}
-	taken, err := t.markFetched(ctx, workerID, ids)
+	taken, err := t.markAllFetched(ctx, workerID, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -153,33 +154,57 @@ func (t *Table) takeOver(ctx context.Context, workerID string, claims []Claim) (
 	return ours, nil
 }
 
-// markFetched takes lease ids out of the worker's handover and returns those that
-// this call, and no other one, took.
-func (t *Table) markFetched(ctx context.Context, workerID string, ids []string) ([]string, error) {
+// markAllFetched takes lease ids out of the worker's handover and returns those
+// that this call, and no other one, took.
+func (t *Table) markAllFetched(ctx context.Context, workerID string, ids []string) ([]string, error) {
+	for try := 0; len(ids) > 0 && try < maxTries; try++ {
+		left, err := t.markFetched(ctx, workerID, ids)
+		if !errors.Is(err, ErrLostRace) {
+			return ids, err
+		}
+		ids = left
+	}
+	return nil, nil
+}
+
+// markFetched takes lease ids, all of them or none, out of the worker's handover. A
+// write whose answer was lost is recognised by the id that it leaves. With
+// ErrLostRace come those of the ids that are still there.
+func (t *Table) markFetched(ctx context.Context, workerID string, ids []string) (left []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	u := newUpdate()
-	u.del = append(u.del, u.name("handover")+" "+u.value(&types.AttributeValueMemberSS{Value: ids}))
+	u, fetch := newUpdate(), NewID()
+	handover := u.name("handover")
+	u.del = append(u.del, handover+" "+u.value(&types.AttributeValueMemberSS{Value: ids}))
+	u.setTo("fetch", str(fetch))
+	condition := "attribute_exists(PK)"
+	for _, id := range ids {
+		condition += fmt.Sprintf(" AND contains(%s, %s)", handover, u.value(str(id)))
+	}
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: key{workerPK(workerID), skWorker}.item(),
-		UpdateExpression: aws.String(u.expression()), ConditionExpression: aws.String("attribute_exists(PK)"),
+		UpdateExpression: aws.String(u.expression()), ConditionExpression: &condition,
 		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values,
-		ReturnValues: types.ReturnValueUpdatedOld, ReturnConsumedCapacity: t.units(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld, ReturnConsumedCapacity: t.units(),
 	})
-	if err != nil {
-		if err = t.lostRaceOr("hand over", err); errors.Is(err, ErrLostRace) {
-			return nil, workerNotFound()
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed) && failed.Item == nil:
+		return nil, workerNotFound()
+	case errors.As(err, &failed) && item(failed.Item).str("fetch") == fetch:
+		return nil, nil
+	case errors.As(err, &failed):
+		for _, id := range item(failed.Item).strs("handover") {
+			if contains(ids, id) {
+				left = append(left, id)
+			}
 		}
-		return nil, err
+		return left, ErrLostRace
+	case err != nil:
+		return nil, t.fail("hand over", err)
 	}
 	t.sawWrite(one(out.ConsumedCapacity)...)
-	var taken []string
-	for _, id := range item(out.Attributes).strs("handover") {
-		if contains(ids, id) {
-			taken = append(taken, id)
-		}
-	}
-	return taken, nil
+	return nil, nil
 }
 
 // claimQueued grants queued tasks to a worker.

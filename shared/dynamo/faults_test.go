@@ -114,6 +114,36 @@ func TestARegistrationWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
+// TestAHandOverWhoseAnswerWasLost gives the lease to its worker all the same, and once.
+func TestAHandOverWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, LostAnswers: 0.3}))
+	r.register("w", 32)
+	for range 5 {
+		var want, got []string
+		for range 3 {
+			l, _, err := r.Lease(t.Context(), dynamo.LeaseRequest{TaskID: r.create("ctx").ID, WorkerID: "w", TTL: time.Minute, Handover: true}, "tester")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, l.ID)
+		}
+		for range 3 {
+			claims, err := r.Claim(t.Context(), "w", 2, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range claims {
+				got = append(got, c.Lease.ID)
+			}
+		}
+		slices.Sort(got)
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("handed over %v, want %v", got, want)
+		}
+	}
+}
+
 // TestAHeartbeatWhoseAnswerWasLost still shows that the worker is alive.
 func TestAHeartbeatWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
