@@ -28,6 +28,12 @@ test: ## Run every test that needs only Go
 race: ## Run the tests under the race detector (needs a C compiler)
 	$(GO) test -race ./...
 
+FAULTS ?= seed=1,all
+.PHONY: faults
+faults: ## Run the suites with what AWS does now and then: throttling, conflicts, lag, lost answers
+	BLOOM_FAULTS=$(FAULTS) $(GO) test -count=1 ./local/contract ./local/crash
+	BLOOM_FAULTS=$(FAULTS),lag=0s,stale=0s $(GO) test -count=1 ./shared/dynamo
+
 .PHONY: lint
 lint: ## Check format, vet and golangci-lint, the direction of imports included
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }

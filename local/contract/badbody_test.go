@@ -176,6 +176,7 @@ func badBodies(t *testing.T, c *stacktest.Client) {
 // snapshot is everything that a change would show in.
 func snapshot(t testing.TB, c *stacktest.Client, f fixture) map[string]string {
 	t.Helper()
+	stacktest.CatchUp(t)
 	out := map[string]string{}
 	for _, path := range []string{
 		tasks + "?limit=200", workers + "?limit=200", "/api/runtime/leases?limit=200", "/api/runtime/artifacts?limit=200",

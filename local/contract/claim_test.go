@@ -13,6 +13,7 @@ func claimRoute(t *testing.T, c *stacktest.Client) {
 		drain(t, c)
 		w := newWorker(t, c, 2)
 		for _, body := range []any{nil, "", "{}", object{"max": 1}, object{"max": 32, "ttl_seconds": 60}} {
+			stacktest.CatchUp(t)
 			resp := ask(t, c, "POST", workers+"/"+w.ID+"/claim", body)
 			wantShape(t, resp, http.StatusOK, obj(shape{"claims": is([]any{}), "poll_after_ms": count}))
 		}
@@ -67,6 +68,7 @@ func claimOne(c *stacktest.Client) func(*testing.T) {
 		drain(t, c)
 		task := newTask(t, c, object{"context_id": "one", "prompt": "the whole prompt"})
 		w := newWorker(t, c, 2)
+		stacktest.CatchUp(t)
 		resp := ask(t, c, "POST", workers+"/"+w.ID+"/claim", object{"max": 1, "ttl_seconds": 45})
 		wantShape(t, resp, http.StatusOK, obj(shape{"poll_after_ms": count, "claims": array(obj(shape{
 			"task": obj(taskShape.also(shape{
@@ -151,6 +153,7 @@ func dispatchRoute(t *testing.T, c *stacktest.Client) {
 		newWorker(t, c, 1)
 		big := newWorker(t, c, 6)
 		task := newTask(t, c)
+		stacktest.CatchUp(t)
 		if d := dispatch(t, task.ID, nil); d.WorkerID != big.ID {
 			t.Errorf("dispatched to %s, want the one with most room, %s", d.WorkerID, big.ID)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,7 +18,11 @@ import (
 // with a stack, which must see what they did.
 func TestBuiltFunctions(t *testing.T) {
 	t.Parallel()
-	db, err := dynamodb.Open(t.TempDir(), dynamodb.Options{})
+	faults, err := dynamodb.ParseFaults(os.Getenv("BLOOM_FAULTS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := dynamodb.Open(t.TempDir(), dynamodb.Options{Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,9 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,10 +78,15 @@ func checkRenewed(t *testing.T, c *stacktest.Client, task, worker string, want s
 			t.Errorf("the worker's lease expires at %d, the heartbeat said %d", l.ExpiresAt, want.ExpiresAt)
 		}
 	}
-	all := stacktest.Want[[]stacktest.Lease](t, c, http.StatusOK, "GET", "/api/runtime/leases?status=active&limit=200", nil)
-	for _, l := range all {
-		if l.ID == want.ID && l.ExpiresAt != want.ExpiresAt {
-			t.Errorf("the lease in the list expires at %d, the heartbeat said %d", l.ExpiresAt, want.ExpiresAt)
+	stacktest.Eventually(t, listedWithin, func() error {
+		all, err := stacktest.All[stacktest.Lease](t.Context(), c, "/api/runtime/leases?status=active&limit=200")
+		if err != nil {
+			return err
 		}
-	}
+		n := slices.IndexFunc(all, func(l stacktest.Lease) bool { return l.ID == want.ID })
+		if n < 0 || all[n].ExpiresAt != want.ExpiresAt {
+			return fmt.Errorf("the active leases (%d) do not have it with the heartbeat's expires_at %d", len(all), want.ExpiresAt)
+		}
+		return nil
+	})
 }

@@ -107,6 +107,7 @@ func complete(t testing.TB, c *stacktest.Client, task string, body object) stack
 
 func claim(t testing.TB, c *stacktest.Client, worker string, body any) stacktest.Claims {
 	t.Helper()
+	stacktest.CatchUp(t)
 	return stacktest.Want[stacktest.Claims](t, c, http.StatusOK, "POST", workers+"/"+url.PathEscape(worker)+"/claim", body)
 }
 

@@ -1,7 +1,9 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ func leaseRoutes(t *testing.T, c *stacktest.Client) {
 	})
 	t.Run("no body", func(t *testing.T) {
 		newWorker(t, c, 4)
+		stacktest.CatchUp(t)
 		for _, body := range []any{nil, "", "{}", " {} \n"} {
 			wantShape(t, ask(t, c, "POST", tasks+"/"+newTask(t, c).ID+"/lease", body), http.StatusCreated,
 				obj(shape{"lease": obj(leaseShape), "worker": obj(workerShape)}))
@@ -42,31 +45,29 @@ func leaseRoutes(t *testing.T, c *stacktest.Client) {
 	t.Run("list", func(t *testing.T) {
 		w := newWorker(t, c, 4)
 		task, l := leased(t, c, w.ID)
-		find := func(path string) *stacktest.Lease {
-			all, err := stacktest.All[stacktest.Lease](t.Context(), c, path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, got := range all {
-				if got.ID == l.ID {
-					return &got
+		// status is how the list of a query shows the lease; "" when it does not.
+		status := func(query, want string) {
+			t.Helper()
+			stacktest.Eventually(t, listedWithin, func() error {
+				all, err := stacktest.All[stacktest.Lease](t.Context(), c, "/api/runtime/leases?limit=200"+query)
+				if err != nil {
+					return err
 				}
-			}
-			return nil
+				got := ""
+				if n := slices.IndexFunc(all, func(x stacktest.Lease) bool { return x.ID == l.ID && x.TaskID == task.ID }); n >= 0 {
+					got = all[n].Status
+				}
+				if got != want {
+					return fmt.Errorf("the leases (%s) have it as %q, want %q", query, got, want)
+				}
+				return nil
+			})
 		}
-		if got := find("/api/runtime/leases?status=active&limit=200"); got == nil || got.TaskID != task.ID {
-			t.Errorf("active leases have %+v", got)
-		}
+		status("&status=active", "active")
 		complete(t, c, task.ID, successBody(l.ID, "x"))
-		if find("/api/runtime/leases?status=active&limit=200") != nil {
-			t.Errorf("a released lease is among the active ones")
-		}
-		if got := find("/api/runtime/leases?limit=200"); got == nil || got.Status != "released" {
-			t.Errorf("leases have %+v, want it released", got)
-		}
-		if got := find("/api/runtime/leases?status=released&limit=200"); got == nil {
-			t.Errorf("released leases do not have it")
-		}
+		status("&status=active", "")
+		status("", "released")
+		status("&status=released", "released")
 		wantShape(t, ask(t, c, "GET", "/api/runtime/leases", nil), http.StatusOK, array(obj(leaseShape)))
 	})
 }
@@ -122,6 +123,7 @@ func leaseWithoutWorker(c *stacktest.Client) func(*testing.T) {
 // refuseLease wants 503 from lease and dispatch, and the task left as it is.
 func refuseLease(t *testing.T, c *stacktest.Client, task string, body any) {
 	t.Helper()
+	stacktest.CatchUp(t)
 	before := getTask(t, c, task)
 	for _, action := range []string{"lease", "dispatch"} {
 		f := wantFailure(t, ask(t, c, "POST", tasks+"/"+task+"/"+action, body), http.StatusServiceUnavailable, "no_worker")
@@ -137,6 +139,7 @@ func workerChoice(t *testing.T, c *stacktest.Client) {
 	pick := func(t *testing.T, context string) string {
 		t.Helper()
 		task := newTask(t, c, object{"context_id": context})
+		stacktest.CatchUp(t)
 		return stacktest.Want[stacktest.Granted](t, c, http.StatusCreated, "POST", tasks+"/"+task.ID+"/lease", nil).Lease.WorkerID
 	}
 	t.Run("most free capacity", func(t *testing.T) {

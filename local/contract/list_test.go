@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bloom-runtime/bloom/local/stacktest"
 	"golang.org/x/sync/errgroup"
@@ -31,6 +32,7 @@ type item struct {
 
 func lists(t *testing.T, c *stacktest.Client) {
 	fillLists(t, c)
+	stacktest.CatchUp(t)
 	for _, l := range allLists {
 		t.Run(l.path, func(t *testing.T) {
 			t.Run("newest first", func(t *testing.T) { newestFirst(t, l.all(t, c, l.path+"?limit=200")) })
@@ -181,14 +183,36 @@ func newItemsFirst(c *stacktest.Client) func(*testing.T) {
 		for path, want := range map[string]string{
 			tasks: task.ID, "/api/runtime/runs": task.ID, "/api/runtime/leases": l.ID, "/api/runtime/artifacts": done.Artifact.ID, workers: w.ID,
 		} {
-			var got []struct {
-				ID string `json:"id"`
-			}
-			if err := ask(t, c, "GET", path+"?limit=1", nil).Decode(&got); err != nil || len(got) != 1 || got[0].ID != want {
-				t.Errorf("%s: the first is %v (%v), want the newest, %s", path, got, err, want)
-			}
+			newestIs[struct{}](t, c, path, want)
 		}
 	}
+}
+
+// listedWithin is how soon a list shows a change: it reads an index, which may show
+// for a moment what was.
+const listedWithin = 10 * time.Second
+
+// newestIs waits until the object with this id is the first of a list, and
+// returns it.
+func newestIs[T any](t testing.TB, c *stacktest.Client, path, id string) (first T) {
+	t.Helper()
+	stacktest.Eventually(t, listedWithin, func() error {
+		resp := ask(t, c, "GET", path+"?limit=1", nil)
+		var ids []struct {
+			ID string `json:"id"`
+		}
+		if err := resp.Decode(&ids); err != nil {
+			return err
+		}
+		if len(ids) != 1 || ids[0].ID != id {
+			return fmt.Errorf("%s: the first is %v, want the newest, %s", path, ids, id)
+		}
+		all := make([]T, 1)
+		err := resp.Decode(&all)
+		first = all[0]
+		return err
+	})
+	return first
 }
 
 // pagesWhileAdding reads the tasks page by page while others create some: what
@@ -196,6 +220,7 @@ func newItemsFirst(c *stacktest.Client) func(*testing.T) {
 func pagesWhileAdding(c *stacktest.Client) func(*testing.T) {
 	return func(t *testing.T) {
 		l := allLists[0]
+		stacktest.CatchUp(t)
 		before := l.all(t, c, tasks+"?limit=200")
 		var stop atomic.Bool
 		var g errgroup.Group
@@ -242,28 +267,33 @@ func filters(c *stacktest.Client) func(*testing.T) {
 			{tasks, []string{"queued", "leased", "running", "completed", "failed", "dead", "cancelled"}},
 			{"/api/runtime/leases", []string{"active", "expired", "released", "failed"}},
 		} {
-			whole, err := stacktest.All[map[string]any](t.Context(), c, f.path+"?limit=200")
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum := 0
-			for _, status := range f.statuses {
-				part, err := stacktest.All[map[string]any](t.Context(), c, f.path+"?limit=20&status="+status)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sum += len(part)
-				for _, o := range part {
-					if o["status"] != status {
-						t.Errorf("%s?status=%s has %v", f.path, status, o)
-					}
-				}
-			}
-			if sum != len(whole) {
-				t.Errorf("%s: %d in all, %d over all statuses", f.path, len(whole), sum)
+			stacktest.Eventually(t, listedWithin, func() error { return filtersAgree(t, c, f.path, f.statuses) })
+		}
+	}
+}
+
+func filtersAgree(t *testing.T, c *stacktest.Client, path string, statuses []string) error {
+	whole, err := stacktest.All[map[string]any](t.Context(), c, path+"?limit=200")
+	if err != nil {
+		return err
+	}
+	sum := 0
+	for _, status := range statuses {
+		part, err := stacktest.All[map[string]any](t.Context(), c, path+"?limit=20&status="+status)
+		if err != nil {
+			return err
+		}
+		sum += len(part)
+		for _, o := range part {
+			if o["status"] != status {
+				t.Errorf("%s?status=%s has %v", path, status, o)
 			}
 		}
 	}
+	if sum != len(whole) {
+		return fmt.Errorf("%s: %d in all, %d over all statuses", path, len(whole), sum)
+	}
+	return nil
 }
 
 func auditRoute(t *testing.T, c *stacktest.Client) {

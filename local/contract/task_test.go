@@ -128,8 +128,8 @@ func longPrompt(c *stacktest.Client) func(*testing.T) {
 				if task.Prompt != prompt || getTask(t, c, task.ID).Prompt != prompt {
 					t.Errorf("the prompt of one task must be whole")
 				}
-				list := stacktest.Want[[]stacktest.Task](t, c, http.StatusOK, "GET", tasks+"?limit=1", nil)
-				checkCut(t, list[0], task.ID, prompt)
+				list := newestIs[stacktest.Task](t, c, tasks, task.ID)
+				checkCut(t, list, task.ID, prompt)
 				w := newWorker(t, c, 1)
 				got := claim(t, c, w.ID, nil)
 				if len(got.Claims) != 1 || got.Claims[0].Task.ID != task.ID || got.Claims[0].Task.Prompt != prompt {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -162,19 +163,22 @@ func workerRemoved(c *stacktest.Client) func(*testing.T) {
 		wantFailure(t, ask(t, c, "POST", tasks+"/"+one.ID+"/heartbeat", object{"lease_id": l1.ID}), http.StatusConflict, "lease_lost")
 		checkRefused(t, ask(t, c, "POST", tasks+"/"+one.ID+"/complete", successBody(l1.ID, "x")), []string{"conflict", "lease_lost"})
 		checkRefused(t, ask(t, c, "POST", workers+"/"+w.ID+"/claim", nil), []string{"not_found"})
-		failed, err := stacktest.All[stacktest.Lease](t.Context(), c, "/api/runtime/leases?status=failed&limit=200")
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := 0
-		for _, l := range failed {
-			if l.ID == l1.ID || l.ID == l2.ID {
-				found++
+		stacktest.Eventually(t, listedWithin, func() error {
+			failed, err := stacktest.All[stacktest.Lease](t.Context(), c, "/api/runtime/leases?status=failed&limit=200")
+			if err != nil {
+				return err
 			}
-		}
-		if found != 2 {
-			t.Errorf("%d of its 2 leases ended failed", found)
-		}
+			found := 0
+			for _, l := range failed {
+				if l.ID == l1.ID || l.ID == l2.ID {
+					found++
+				}
+			}
+			if found != 2 {
+				return fmt.Errorf("%d of its 2 leases ended failed", found)
+			}
+			return nil
+		})
 		w2 := newWorker(t, c, 4)
 		task := lease(t, c, one.ID, w2.ID)
 		complete(t, c, one.ID, successBody(task.ID, "somebody else"))

@@ -90,7 +90,8 @@ func Start(t testing.TB, opts Options) *Stack {
 	return s
 }
 
-// environment is this process's, plus the options'. Beside a DynamoDB that is
+// environment is this process's, plus the options'; of the program's own settings
+// only BLOOM_FAULTS goes through, to a stack with an embedded DynamoDB. Beside a DynamoDB that is
 // shared by several stacks, each takes an access key of its own, since DynamoDB
 // Local keeps one database for each access key:
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/DynamoDBLocal.UsageNotes.html
@@ -101,6 +102,9 @@ func environment(opts Options) []string {
 	if os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") != "" {
 		id := strings.ReplaceAll(uuid.NewString(), "-", "")
 		env = append(env, "AWS_ACCESS_KEY_ID="+id[:20], "AWS_SECRET_ACCESS_KEY="+id)
+	}
+	if faults := os.Getenv("BLOOM_FAULTS"); faults != "" && !slices.Contains(opts.Args, "-dynamodb") {
+		env = append(env, "BLOOM_FAULTS="+faults)
 	}
 	if opts.APIKey != "" {
 		env = append(env, "RUNTIME_API_KEY="+opts.APIKey)
