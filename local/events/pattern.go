@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/bloom-runtime/bloom/shared/jsonscan"
 )
 
 // pattern is a part of an event pattern: either fields, all of which must match, or rules, one of which must.
@@ -132,10 +134,10 @@ func (p *pattern) match(n node) (bool, error) {
 func (p *pattern) matchRules(value []byte) (bool, error) {
 	if len(value) > 0 && value[0] == '[' {
 		found, empty := false, true
-		_, err := eachElement(value, 0, func(at int) (int, error) {
-			end, err := skip(value, at)
+		_, err := jsonscan.EachElement(value, 0, func(at int) (int, error) {
+			end, err := jsonscan.Skip(value, at)
 			if err == nil {
-				s, ok := text(value[at:end])
+				s, ok := jsonscan.Text(value[at:end])
 				found, empty = found || p.any(s, ok, true), false
 			}
 			return end, err
@@ -144,7 +146,7 @@ func (p *pattern) matchRules(value []byte) (bool, error) {
 			return found, err
 		}
 	}
-	s, ok := text(value)
+	s, ok := jsonscan.Text(value)
 	// Patterns look at leaves: an object is not something that exists.
 	present := len(value) > 0 && value[0] != '{'
 	return p.any(s, ok, present), nil

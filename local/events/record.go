@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"time"
+
+	"github.com/bloom-runtime/bloom/shared/jsonscan"
 )
 
 // record is a stream's record.
@@ -23,9 +25,9 @@ type chapter struct {
 
 // parse reads an answer of GetRecords in one pass.
 func parse(body []byte, filters []*pattern) (c chapter, err error) {
-	_, err = eachField(body, 0, func(name []byte, at int) (int, error) {
+	_, err = jsonscan.EachField(body, 0, func(name []byte, at int) (int, error) {
 		if string(name) == "Records" {
-			return eachElement(body, at, func(at int) (int, error) {
+			return jsonscan.EachElement(body, at, func(at int) (int, error) {
 				n, end, err := walkRecord(body, at)
 				if err != nil {
 					return 0, err
@@ -33,9 +35,9 @@ func parse(body []byte, filters []*pattern) (c chapter, err error) {
 				return end, c.add(n, filters)
 			})
 		}
-		end, err := skip(body, at)
+		end, err := jsonscan.Skip(body, at)
 		if err == nil && string(name) == "NextShardIterator" {
-			if s, ok := text(body[at:end]); ok {
+			if s, ok := jsonscan.Text(body[at:end]); ok {
 				c.next = &s
 			}
 		}
@@ -47,21 +49,21 @@ func parse(body []byte, filters []*pattern) (c chapter, err error) {
 // walkRecord finds the fields of a record and those of its field dynamodb.
 func walkRecord(body []byte, at int) (n node, end int, err error) {
 	n.walked, n.fields = true, make([]field, 0, 8)
-	end, err = eachField(body, at, func(name []byte, from int) (int, error) {
+	end, err = jsonscan.EachField(body, at, func(name []byte, from int) (int, error) {
 		value := node{}
 		var to int
 		var err error
 		if string(name) == "dynamodb" {
 			value.walked, value.fields = true, make([]field, 0, 8)
-			to, err = eachField(body, from, func(name []byte, at int) (int, error) {
-				end, err := skip(body, at)
+			to, err = jsonscan.EachField(body, from, func(name []byte, at int) (int, error) {
+				end, err := jsonscan.Skip(body, at)
 				if err == nil {
 					value.fields = append(value.fields, field{name, node{raw: body[at:end]}})
 				}
 				return end, err
 			})
 		} else {
-			to, err = skip(body, from)
+			to, err = jsonscan.Skip(body, from)
 		}
 		if err != nil {
 			return 0, err
@@ -89,18 +91,18 @@ func (c *chapter) add(n node, filters []*pattern) error {
 		for _, d := range f.value.fields {
 			switch string(d.name) {
 			case "SequenceNumber":
-				r.sequence, _ = text(d.value.raw)
+				r.sequence, _ = jsonscan.Text(d.value.raw)
 			case "ApproximateCreationDateTime":
 				seconds, err := strconv.ParseFloat(string(d.value.raw), 64)
 				if err != nil {
-					return errJSON
+					return jsonscan.ErrJSON
 				}
 				r.created = time.UnixMilli(int64(seconds * 1000))
 			}
 		}
 	}
 	if r.sequence == "" {
-		return errJSON
+		return jsonscan.ErrJSON
 	}
 	c.count, c.last = c.count+1, r.sequence
 	if len(filters) == 0 {

@@ -91,7 +91,7 @@ func (t *Table) countOnce(ctx context.Context, shard string, records []Record) e
 	counted, _, _ := strings.Cut(place, "#")
 	deltas, last := map[string]int64{}, counted
 	for _, r := range records {
-		if n := r.sequence(); n > last {
+		if n := r.sequence; n > last {
 			r.count(deltas)
 			last = n
 		}

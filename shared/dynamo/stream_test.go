@@ -64,15 +64,16 @@ func (r *rig) read(rec streamtypes.Record) dynamo.Record {
 	if rec.Dynamodb.NewImage != nil {
 		change["NewImage"] = wire(rec.Dynamodb.NewImage)
 	}
-	text, err := json.Marshal(map[string]any{"eventID": rec.EventID, "eventName": rec.EventName, "dynamodb": change})
+	text, err := json.Marshal(map[string]any{"shardId": "shard", "Records": []any{
+		map[string]any{"eventID": rec.EventID, "eventName": rec.EventName, "dynamodb": change}}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var record dynamo.Record
-	if err := json.Unmarshal(text, &record); err != nil {
-		r.t.Fatal(err)
+	e, err := dynamo.ReadStreamEvent(text)
+	if err != nil || len(e.Records) != 1 || e.ShardID != "shard" {
+		r.t.Fatalf("%+v, %v", e, err)
 	}
-	return record
+	return e.Records[0]
 }
 
 func wire(i map[string]streamtypes.AttributeValue) map[string]any {
@@ -232,5 +233,32 @@ func TestUnits(t *testing.T) {
 	}
 	if idle.WriteBase > 0 || idle.Read > 4 {
 		t.Errorf("an idle claim costs %+v, budget 4 read units", idle)
+	}
+}
+
+// An event that is not whole is refused wherever it ends.
+func TestBrokenStreamEvent(t *testing.T) {
+	t.Parallel()
+	const image = `{"PK":{"S":"T#1"},"status":{"S":"que\"ued"},"n":{"N":"1"},"change":{"M":{"id":{"S":"c"},"at":{"N":"5"}}}}`
+	const whole = `{"Records":[{"eventID":"1","dynamodb":{"Keys":{"PK":{"S":"T#1"},"SK":{"S":"T"}},"NewImage":` + image + `,"SequenceNumber":"7"}}],"shardId":"s","state":{"a":1}}`
+	e, err := dynamo.ReadStreamEvent([]byte(whole))
+	if err != nil || len(e.Records) != 1 || string(e.State) != `{"a":1}` || e.ShardID != "s" {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if a, ok := e.Records[0].Audit(); !ok || a.ID != "c" || a.Timestamp != 5 || a.EntityType != "llm_task" || a.EntityID != "1" {
+		t.Errorf("audit %+v, %v", a, ok)
+	}
+	for n := range len(whole) {
+		if _, err := dynamo.ReadStreamEvent([]byte(whole[:n])); err == nil {
+			t.Errorf("%s: no error", whole[:n])
+		}
+	}
+	for _, bad := range []string{
+		`[]`, `null`, `{"Records":{}}`, `{"Records":[1]}`, `{"Records":[{}]}`, `{"Records":[{"dynamodb":{"SequenceNumber":"1"}}]}`,
+		`{"Records":[{"dynamodb":{"Keys":{"PK":{"S":"T#1"},"SK":{"S":"T"}}}}]}`, `{"Records":[{"dynamodb":{"Keys":3}}]}`,
+	} {
+		if _, err := dynamo.ReadStreamEvent([]byte(bad)); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
 	}
 }

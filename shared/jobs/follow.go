@@ -2,9 +2,7 @@ package jobs
 
 import (
 	"context"
-
-	"github.com/aws/aws-lambda-go/events"
-	"github.com/go-json-experiment/json"
+	"encoding/json"
 
 	"github.com/bloom-runtime/bloom/shared/dynamo"
 )
@@ -22,14 +20,12 @@ func Follow(table *dynamo.Table) Follower { return Follower{table} }
 // The event is that of a tumbling window, since only this kind names the shard;
 // windows themselves are of no use here, and their state goes back as it came.
 func (f Follower) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var e dynamo.StreamEvent
-	if err := json.Unmarshal(payload, &e); err != nil {
+	e, err := dynamo.ReadStreamEvent(payload)
+	if err != nil {
 		return nil, err
 	}
 	if err := f.table.Follow(ctx, e.ShardID, e.Records); err != nil {
 		return nil, err
 	}
-	return json.Marshal(events.DynamoDBTimeWindowEventResponse{
-		TimeWindowEventResponseProperties: events.TimeWindowEventResponseProperties{State: e.State},
-	})
+	return json.Marshal(map[string]json.RawMessage{"state": e.State})
 }

@@ -1,4 +1,7 @@
-package events
+// Package jsonscan finds where the parts of a JSON text begin and end, and decodes
+// only what is asked for. It is for texts of megabytes from a trusted sender, of
+// which little is wanted: what is stepped over is not checked.
+package jsonscan
 
 import (
 	"bytes"
@@ -6,73 +9,39 @@ import (
 	"errors"
 )
 
-// The stream's JSON goes into the function's event as it is, so it is walked once and not decoded: what follows finds where
-// the fields of objects and the elements of arrays begin and end.
+// ErrJSON says that a text is not the JSON expected.
+var ErrJSON = errors.New("not the JSON expected")
 
-var errJSON = errors.New("the stream's answer is not the JSON expected")
-
-// field is a field of an object: its name as written, without quotes, and its value.
-type field struct {
-	name  []byte
-	value node
-}
-
-// node is a JSON value whose fields may have been found already.
-type node struct {
-	raw    []byte
-	fields []field
-	walked bool
-}
-
-// children are the fields of an object; a value that is none has none.
-func (n node) children() ([]field, error) {
-	if n.walked {
-		return n.fields, nil
-	}
-	if len(n.raw) == 0 || n.raw[0] != '{' {
-		return nil, nil
-	}
-	var out []field
-	_, err := eachField(n.raw, 0, func(name []byte, at int) (int, error) {
-		end, err := skip(n.raw, at)
-		if err == nil {
-			out = append(out, field{name, node{raw: n.raw[at:end]}})
-		}
-		return end, err
-	})
-	return out, err
-}
-
-// eachField calls f with the name of each field of the object that begins at at, and where its value begins. f returns where
+// EachField calls f with the name of each field of the object that begins at at, and where its value begins. f returns where
 // the value ends. The result is where the object ends.
-func eachField(b []byte, at int, f func(name []byte, at int) (end int, err error)) (int, error) {
+func EachField(b []byte, at int, f func(name []byte, at int) (end int, err error)) (int, error) {
 	return each(b, at, '{', '}', func(at int) (int, error) {
 		if b[at] != '"' {
-			return 0, errJSON
+			return 0, ErrJSON
 		}
-		end, err := skip(b, at)
+		end, err := Skip(b, at)
 		if err != nil {
 			return 0, err
 		}
 		name := b[at+1 : end-1]
 		if at = space(b, end); at >= len(b) || b[at] != ':' {
-			return 0, errJSON
+			return 0, ErrJSON
 		}
 		if at = space(b, at+1); at >= len(b) {
-			return 0, errJSON
+			return 0, ErrJSON
 		}
 		return f(name, at)
 	})
 }
 
-// eachElement calls f with where each element of the array at at begins, and f returns where it ends.
-func eachElement(b []byte, at int, f func(at int) (end int, err error)) (int, error) {
+// EachElement calls f with where each element of the array at at begins, and f returns where it ends.
+func EachElement(b []byte, at int, f func(at int) (end int, err error)) (int, error) {
 	return each(b, at, '[', ']', f)
 }
 
 func each(b []byte, at int, open, closing byte, item func(at int) (int, error)) (int, error) {
 	if at = space(b, at); at >= len(b) || b[at] != open {
-		return 0, errJSON
+		return 0, ErrJSON
 	}
 	if at = space(b, at+1); at < len(b) && b[at] == closing {
 		return at + 1, nil
@@ -91,10 +60,10 @@ func each(b []byte, at int, open, closing byte, item func(at int) (int, error)) 
 		case ',':
 			at = space(b, at+1)
 		default:
-			return 0, errJSON
+			return 0, ErrJSON
 		}
 	}
-	return 0, errJSON
+	return 0, ErrJSON
 }
 
 func space(b []byte, at int) int {
@@ -104,15 +73,15 @@ func space(b []byte, at int) int {
 	return at
 }
 
-// skip returns the end of the value that begins at at.
-func skip(b []byte, at int) (int, error) {
+// Skip returns the end of the value that begins at at.
+func Skip(b []byte, at int) (int, error) {
 	depth := 0
 	for at < len(b) {
 		switch b[at] {
 		case '"':
 			end := quoted(b, at)
 			if end == 0 {
-				return 0, errJSON
+				return 0, ErrJSON
 			}
 			at = end
 		case '{', '[':
@@ -121,7 +90,7 @@ func skip(b []byte, at int) (int, error) {
 			continue
 		case '}', ']':
 			if depth--; depth < 0 {
-				return 0, errJSON
+				return 0, ErrJSON
 			}
 			at++
 		case ',', ':', ' ', '\t', '\n', '\r':
@@ -136,7 +105,7 @@ func skip(b []byte, at int) (int, error) {
 			return at, nil
 		}
 	}
-	return 0, errJSON
+	return 0, ErrJSON
 }
 
 // quoted returns the end of the string that begins at at; 0 = it has none.
@@ -166,8 +135,8 @@ func ends(c byte) bool {
 	return false
 }
 
-// text decodes a JSON string; ok is false for any other value.
-func text(value []byte) (s string, ok bool) {
+// Text decodes a JSON string; ok is false for any other value.
+func Text(value []byte) (s string, ok bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
 	}
