@@ -232,8 +232,9 @@ func (pg *page) read(ctx context.Context, view *store.View, known *gaps, r *resu
 }
 
 func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
-	read := 0 // bytes, those of other segments too: a call must not go on for ever
+	read := 0 // bytes, those of other segments too: a call should not go on for ever
 	for ok := c.first(); ok; ok = c.next() {
+		before := r.scanned
 		n, err := pg.take(r, c.it)
 		if pg.spent != nil {
 			pg.spent[string(partitionOf(c.it.Key()))] += n
@@ -244,7 +245,9 @@ func (pg *page) collect(ctx context.Context, c *cursor, r *result) error {
 		if err != nil {
 			return err
 		}
-		if read += n; read >= maxPage || pg.limit > 0 && r.scanned == pg.limit {
+		read += n
+		// A page ends with an item of its own segment, where alone the next may begin.
+		if r.scanned > before && (read >= maxPage || r.scanned == pg.limit) {
 			r.last, err = pg.lastKey(c.it)
 			return err
 		}

@@ -285,6 +285,27 @@ func scanAll(t testing.TB, c *sdk.Client, in *sdk.ScanInput) []string {
 	}
 }
 
+// Segments of a table of many pages are whole: each page ends where the next may
+// begin, though other segments' items fill most of what it reads.
+func TestSegmentsOfManyPages(t *testing.T) {
+	t.Parallel()
+	c, _ := newSubject(t)
+	table := createMain(t, c)
+	var want, parts []string
+	for i := range 40 {
+		pk := fmt.Sprintf("p%02d", i)
+		want = append(want, pk)
+		put(t, c, table, item{"PK": str(pk), "SK": str("s"), "value": str(strings.Repeat("v", 200_000))})
+	}
+	const segments = 7
+	for segment := range int32(segments) {
+		parts = append(parts, scanAll(t, c, &sdk.ScanInput{TableName: &table, Segment: &segment, TotalSegments: aws.Int32(segments)})...)
+	}
+	if slices.Sort(parts); !slices.Equal(parts, want) {
+		t.Errorf("got %v", parts)
+	}
+}
+
 func TestScan(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
