@@ -24,7 +24,7 @@ import (
 // works harder. GOGC and GOMEMLIMIT in the environment win.
 const (
 	gcPercent   = 700
-	memoryLimit = 200 << 20
+	memoryLimit = 170 << 20 // the stores take some 90 MB more
 )
 
 func tuneMemory() {
