@@ -114,6 +114,24 @@ func TestARegistrationWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
+// TestACreationInTheRegistryWhoseAnswerWasLost is no conflict; a second one is.
+func TestACreationInTheRegistryWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	r := openOn(t, embedded(t, dynamodb.Faults{Seed: 1, LostAnswers: 0.3}))
+	for n := range 20 {
+		name := fmt.Sprint("n", n)
+		if err := r.CreateAgent(t.Context(), dynamo.Agent{Name: name, Status: worker.Unknown}); err != nil {
+			t.Errorf("agent %d: %v", n, err)
+		}
+		wantCode(t, r.CreateAgent(t.Context(), dynamo.Agent{Name: name, Status: worker.Unknown}), fault.Conflict)
+		if p, err := r.CreateProject(t.Context(), name, name); err != nil || p.Name != name {
+			t.Errorf("project %d: %+v, %v", n, p, err)
+		}
+		_, err := r.CreateProject(t.Context(), name, name)
+		wantCode(t, err, fault.Conflict)
+	}
+}
+
 // TestAHandOverWhoseAnswerWasLost gives the lease to its worker all the same, and once.
 func TestAHandOverWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()

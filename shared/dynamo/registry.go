@@ -40,6 +40,8 @@ func (t *Table) CreateAgent(ctx context.Context, a Agent) error {
 	i := agentKey(a.Name).item()
 	i["url"], i["status"], i["registered_at"] = str(a.URL), str(string(a.Status)), num(a.RegisteredAt)
 	i.setNum("seen_at", int64(a.LastSeen))
+	creation := NewID()
+	i["creation"] = str(creation)
 	if a.IPAddrs != nil {
 		i["ip_addrs"] = strs(a.IPAddrs)
 	}
@@ -47,12 +49,16 @@ func (t *Table) CreateAgent(ctx context.Context, a Agent) error {
 		i["max_concurrency"], i["claude_cli"], i["labels"] = num(c.MaxConcurrency), boolean(c.ClaudeCLI), strs(c.Labels)
 	}
 	out, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: i,
-		ConditionExpression: aws.String("attribute_not_exists(PK)"), ReturnConsumedCapacity: t.units()})
-	if err != nil {
-		if err = t.lostRaceOr("create agent", err); errors.Is(err, ErrLostRace) {
-			return fault.New(fault.Conflict, "Agent '%s' already registered", a.Name)
-		}
-		return err
+		ConditionExpression:                 aws.String("attribute_not_exists(PK)"),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld, ReturnConsumedCapacity: t.units()})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed) && item(failed.Item).str("creation") == creation:
+		return nil // by this call, whose first answer was lost
+	case errors.As(err, &failed):
+		return fault.New(fault.Conflict, "Agent '%s' already registered", a.Name)
+	case err != nil:
+		return t.fail("create agent", err)
 	}
 	t.sawWrite(one(out.ConsumedCapacity)...)
 	return nil

@@ -29,11 +29,15 @@ type Project struct {
 //
 //	update PROJECTS/P<canonical id>; on: it was not created, or is not there at all
 func (t *Table) CreateProject(ctx context.Context, cid, name string) (Project, error) {
-	u := newUpdate()
+	u, creation := newUpdate(), NewID()
 	created := u.name("created_at")
 	u.set = append(u.set, created+" = "+u.value(num(t.now())))
 	u.setTo("name", str(name))
+	u.setTo("creation", str(creation))
 	i, err := t.updateProject(ctx, cid, u, "attribute_not_exists("+created+")")
+	if errors.Is(err, ErrLostRace) && i.str("creation") == creation {
+		err = nil // it was created by this call, whose first answer was lost
+	}
 	if errors.Is(err, ErrLostRace) {
 		return Project{}, fault.New(fault.Conflict, "Project '%s' already exists", name)
 	}
@@ -47,20 +51,25 @@ func (t *Table) CreateProject(ctx context.Context, cid, name string) (Project, e
 	return all[0], nil
 }
 
-// updateProject updates a project's item and returns it; ErrLostRace when the condition fails.
+// updateProject updates a project's item and returns it. When the condition fails, ErrLostRace comes with the item as it is.
 func (t *Table) updateProject(ctx context.Context, cid string, u *update, condition string) (item, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	in := &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: projectKey(cid).item(), UpdateExpression: aws.String(u.expression()),
-		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values, ReturnValues: types.ReturnValueAllNew, ReturnConsumedCapacity: t.units(),
+		ExpressionAttributeNames: u.names, ExpressionAttributeValues: u.values, ReturnValues: types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld, ReturnConsumedCapacity: t.units(),
 	}
 	if condition != "" {
 		in.ConditionExpression = &condition
 	}
 	out, err := t.db.UpdateItem(ctx, in)
-	if err != nil {
-		return nil, t.lostRaceOr("write project", err)
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return failed.Item, ErrLostRace
+	case err != nil:
+		return nil, t.fail("write project", err)
 	}
 	t.sawWrite(one(out.ConsumedCapacity)...)
 	return out.Attributes, nil
