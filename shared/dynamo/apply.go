@@ -34,8 +34,8 @@ type write struct {
 }
 
 // apply writes a step: the task if it is still what the step leaves (by rev), its
-// lease, its worker's slot and its artifact, together or not at all. A step
-// that touches the task alone is one plain conditional write.
+// lease, its worker's slot and its artifact, together or not at all. See alone for
+// what is one plain conditional write.
 //
 // Outcomes: nil; ErrLostRace; errNoSlot; unavailable. A step whose answer was
 // lost is recognised by the id of its change and counts as done.
@@ -44,7 +44,7 @@ func (t *Table) apply(ctx context.Context, w write) error {
 	defer cancel()
 	change := w.change()
 	put, upd := t.taskWrite(w, change)
-	if w.Lease == nil && w.artifact == nil {
+	if w.alone() {
 		return t.applyAlone(ctx, put, upd, change.ID)
 	}
 	items := []types.TransactWriteItem{{Put: put, Update: upd}}
@@ -62,6 +62,14 @@ func (t *Table) apply(ctx context.Context, w write) error {
 		return t.lostOrDone(reasons[0].Item, change.ID)
 	}
 	return errNoSlot
+}
+
+// alone says that one plain write will do: of the task alone, and either its
+// creation, which only its own creator can have written, or what nobody waits for.
+// Any other step that touches the task alone is a transaction too: its token tells
+// that it was done when the answer was lost and the task has moved on since.
+func (w write) alone() bool {
+	return w.Lease == nil && w.artifact == nil && (w.From.Rev == 0 || w.actor == "")
 }
 
 // change is the audit entry of the step, of the moment it was decided for.
@@ -147,6 +155,8 @@ func (t *Table) applyAlone(ctx context.Context, put *types.Put, upd *types.Updat
 		}
 	}
 	switch {
+	case errors.As(err, &failed) && put != nil:
+		return nil // by this call, whose first answer was lost: nobody else knows the id
 	case errors.As(err, &failed):
 		return t.lostOrDone(failed.Item, changeID)
 	case err != nil:

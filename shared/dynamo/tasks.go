@@ -13,11 +13,7 @@ import (
 
 // CreateTask stores a new task, in one write.
 func (t *Table) CreateTask(ctx context.Context, s task.Step, actor string) error {
-	err := t.apply(ctx, write{Step: s, actor: actor})
-	if errors.Is(err, ErrLostRace) {
-		return fault.New(fault.Conflict, "Task %s exists already", s.To.ID)
-	}
-	return err
+	return t.apply(ctx, write{Step: s, actor: actor})
 }
 
 // Task reads a task; not_found for an unknown or malformed id.
