@@ -25,6 +25,10 @@ var (
 // maxTries bounds how often a call reads and decides again after a lost race.
 const maxTries = 12
 
+// maxCollisions bounds how often a transaction is sent again that collided with
+// another one: some four seconds, within callTimeout.
+const maxCollisions = 45
+
 // write is a step and what else belongs to its transaction.
 type write struct {
 	task.Step
@@ -203,7 +207,7 @@ func (t *Table) transact(ctx context.Context, items []types.TransactWriteItem) (
 		if !collided {
 			return nil, t.fail("transaction", err)
 		}
-		if try >= maxTries {
+		if try >= maxCollisions {
 			return nil, fault.New(fault.Unavailable, "Too many calls change the same task or worker; try again").Because(err)
 		}
 		if err := pause(ctx, try); err != nil {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -121,8 +122,11 @@ func (t *Table) get(ctx context.Context, k key) (item, bool, error) {
 // batchKeys is DynamoDB's limit for one BatchGetItem.
 const batchKeys = 100
 
-// batch reads items by key and returns those that exist, in the order asked for.
+// batch reads items by key and returns those that exist, each once, in the order
+// asked for. An index that is behind may have given a key twice, under an entry
+// that was and one that is; DynamoDB refuses that.
 func (t *Table) batch(ctx context.Context, keys []key, consistent bool) ([]item, error) {
+	keys = eachOnce(keys)
 	found := make(map[key]item, len(keys))
 	for start := 0; start < len(keys); start += batchKeys {
 		if err := t.batchInto(ctx, found, keys[start:min(start+batchKeys, len(keys))], consistent); err != nil {
@@ -136,6 +140,15 @@ func (t *Table) batch(ctx context.Context, keys []key, consistent bool) ([]item,
 		}
 	}
 	return items, nil
+}
+
+func eachOnce(keys []key) []key {
+	seen := make(map[key]bool, len(keys))
+	return slices.DeleteFunc(slices.Clone(keys), func(k key) bool {
+		twice := seen[k]
+		seen[k] = true
+		return twice
+	})
 }
 
 func (t *Table) batchInto(ctx context.Context, found map[key]item, keys []key, consistent bool) error {
