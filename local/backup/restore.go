@@ -70,12 +70,12 @@ func restoreBeside(ctx context.Context, a *reader, from, dir string) (Summary, e
 	}
 	done := false
 	defer func() {
-		if !done {
-			_ = os.RemoveAll(beside) // no start takes it for a data folder
+		if !done && d.Unmark() == nil { // else it stays, for the next restore
+			_ = os.RemoveAll(beside)
 		}
 		_ = d.Close()
 	}()
-	if err := empty(beside); err != nil {
+	if err := empty(d); err != nil {
 		return Summary{}, err
 	}
 	err = unpackAll(a, d)
@@ -141,8 +141,13 @@ func onDiskOfItsOwn(info fs.FileInfo, parent string) bool {
 	return ok1 && ok2 && a.Dev != b.Dev
 }
 
-// empty removes everything but the lock from a folder that is locked.
-func empty(dir string) error {
+// empty removes everything but the lock. A restore that was killed between its mark and its move left a folder that a start
+// would take: the mark goes first.
+func empty(d *datadir.Dir) error {
+	dir := d.Path()
+	if err := d.Unmark(); err != nil {
+		return fmt.Errorf("the folder %s, left by another restore, cannot be emptied: %w", dir, cause(err))
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("the folder %s cannot be read: %w", dir, cause(err))

@@ -303,10 +303,15 @@ func TestRestoreKilled(t *testing.T) {
 			continue
 		}
 		killed++
-		if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
-			mustNotStart(t, filepath.Join(dir, ".data.restoring"))
-		} else if _, err := os.Stat(filepath.Join(data, "layout")); err != nil {
-			t.Errorf("half a folder: %v", err)
+		beside := filepath.Join(dir, ".data.restoring")
+		if _, err := os.Stat(data); err == nil {
+			if _, err := os.Stat(filepath.Join(data, "layout")); err != nil {
+				t.Errorf("half a folder: %v", err)
+			}
+		} else if _, err := os.Stat(filepath.Join(beside, "layout")); err == nil {
+			mustBeWhole(t, beside, task, output) // only its name was missing
+		} else {
+			mustNotStart(t, beside)
 		}
 	}
 	t.Logf("%d of 12 restores were killed, each takes about %v", killed, took)
@@ -318,11 +323,18 @@ func TestRestoreKilled(t *testing.T) {
 	if err != nil || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	restored := stacktest.Start(t, stacktest.Options{Data: data})
-	stacktest.Invariants(t, restored.Client())
-	if err := checkArtifact(restored.Client(), task, output); err != nil {
+	mustBeWhole(t, data, task, output)
+}
+
+// mustBeWhole wants a stack on the folder to have everything.
+func mustBeWhole(t *testing.T, dir, task, output string) {
+	t.Helper()
+	s := stacktest.Start(t, stacktest.Options{Data: dir})
+	stacktest.Invariants(t, s.Client())
+	if err := checkArtifact(s.Client(), task, output); err != nil {
 		t.Error(err)
 	}
+	s.Stop(t)
 }
 
 // mustNotStart wants the program to refuse a folder, unless there is none.

@@ -72,6 +72,14 @@ func (d *Dir) Mark() error {
 	return WriteFile(d.Path(LayoutFile), []byte(layoutPrefix+strconv.Itoa(Layout)+"\n"))
 }
 
+// Unmark takes the mark back, for good: from now on Open refuses the folder, so that what is in it may go.
+func (d *Dir) Unmark() error {
+	if err := os.Remove(d.Path(LayoutFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return SyncDir(d.path)
+}
+
 // IsData says whether path is a folder that Open has made or opened before.
 func IsData(path string) bool { return isFile(filepath.Join(path, LayoutFile)) }
 

@@ -77,6 +77,49 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // What a crash in the middle of the first start leaves behind is no foreign folder.
+// A folder that somebody fills, or empties, is refused from before the first to after the last of it.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	opens := func(d *Dir, want bool) {
+		t.Helper()
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := Open(dir)
+		if err == nil {
+			_ = opened.Close()
+		}
+		if (err == nil) != want || IsData(dir) != want {
+			t.Errorf("opens: %v; is data: %v; want %v", err, IsData(dir), want)
+		}
+	}
+	lock := func() *Dir {
+		d, err := Lock(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := lock()
+	if err := os.WriteFile(d.Path("half"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opens(d, false)
+	d = lock()
+	if err := d.Mark(); err != nil {
+		t.Fatal(err)
+	}
+	opens(d, true)
+	d = lock()
+	for range 2 {
+		if err := d.Unmark(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opens(d, false)
+}
+
 func TestOpenAfterCrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
