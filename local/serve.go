@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -43,17 +42,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	ln, err := listen(ctx, "-https", s.HTTPS, &undo)
-	if err != nil {
-		return err
-	}
-	var plainLn net.Listener
-	if s.HTTP != "" {
-		if plainLn, err = listen(ctx, "-http", s.HTTP, &undo); err != nil {
-			return err
-		}
-	}
-	registryLn, err := listenMembridge(ctx, s, stderr, &undo)
+	on, err := listenAll(ctx, s, stderr, &undo)
 	if err != nil {
 		return err
 	}
@@ -71,11 +60,11 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	if err := serveProfiles(ctx, s.Profiles, &undo); err != nil {
 		return err
 	}
-	at, mounts, err := openStores(ctx, s, stack, data, origin(ln), fail, &undo)
+	at, mounts, err := openStores(ctx, s, stack, data, origin(on.api), fail, &undo)
 	if err != nil {
 		return err
 	}
-	registry, err := startMembridge(ctx, s, registryLn, stack, at, data, log, fail, &undo)
+	registry, err := startMembridge(ctx, s, on.membridge, stack, at, data, log, fail, &undo)
 	if err != nil {
 		return err
 	}
@@ -90,14 +79,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) (err error
 	undo.add(func() error { runner.Stop(); return nil })
 	maps.Copy(mounts, docs.Mounts(bloom.OpenAPI))
 	trusted, err := startGateway( //nolint:contextcheck // requests and the drain outlive ctx
-		s, ln, plainLn, data, gateway.Options{
+		s, on.api, on.plain, data, gateway.Options{
 			Stack: stack, Functions: handlers, AuthOff: s.APIKey == "", Mounts: mounts, Log: log, Access: access,
 		}, fail, &undo)
 	if err != nil {
 		return err
 	}
 	takeBackups(data, at, log, &undo) //nolint:contextcheck // it ends by undo
-	announce(s, origin(ln), trusted, registry, stdout, stderr)
+	announce(s, origin(on.api), trusted, registry, stdout, stderr)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -234,52 +223,4 @@ func watch(what string, serve func() error, fail context.CancelCauseFunc) {
 	if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		fail(fmt.Errorf("%s cannot take connections any more: %w", what, err))
 	}
-}
-
-func listen(ctx context.Context, flag, address string, undo *closers) (net.Listener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	switch {
-	case err == nil:
-		undo.add(func() error { _ = ln.Close(); return nil }) // closed already when a server ran on it
-		return ln, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("the address %s is in use by another program: stop it, or choose another with %s", address, flag)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("the address %s may not be used by this user: choose a port from 1024 with %s", address, flag)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("the address %s is not one of this machine: choose another with %s", address, flag)
-	}
-	return nil, fmt.Errorf("the address %s cannot be used: %w; choose another with %s", address, plain(err), flag)
-}
-
-// origin is the URL of the listener for a client on this machine, or for any when it listens everywhere.
-func origin(ln net.Listener) string {
-	addr, ok := ln.Addr().(*net.TCPAddr)
-	if ok && addr.IP.IsUnspecified() {
-		if name, err := os.Hostname(); err == nil {
-			return "https://" + net.JoinHostPort(name, fmt.Sprint(addr.Port))
-		}
-	}
-	return "https://" + ln.Addr().String()
-}
-
-// plain is the innermost cause of an error of the system: the sentence around it names the rest.
-func plain(err error) error {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno
-	}
-	return err
-}
-
-// closers undo what was started, last first.
-type closers []func() error
-
-func (c *closers) add(f func() error) { *c = append(*c, f) }
-
-func (c *closers) close() error {
-	var errs []error
-	for n := len(*c) - 1; n >= 0; n-- {
-		errs = append(errs, (*c)[n]())
-	}
-	return errors.Join(errs...)
 }

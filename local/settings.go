@@ -90,25 +90,11 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 	flags.StringVar(&s.DynamoDB, "dynamodb", getenv("AWS_ENDPOINT_URL_DYNAMODB"), "`URL` of a DynamoDB in place of the embedded one (AWS_ENDPOINT_URL_DYNAMODB)")
 	flags.StringVar(&s.S3, "s3", getenv("AWS_ENDPOINT_URL_S3"), "`URL` of an S3 in place of the embedded one (AWS_ENDPOINT_URL_S3)")
 	faults := flags.String("faults", getenv("BLOOM_FAULTS"), "`faults` of AWS that the embedded DynamoDB shall show, for tests: seed=1,all, or some of them by name (BLOOM_FAULTS)")
-	var overrides []string
-	flags.Func("parameter-overrides", "values for the template's parameters, `Name=Value …`", func(v string) error {
-		overrides = append(overrides, v)
-		return nil
-	})
-	// As the SAM CLI takes them: more pairs may follow the flag's own, and more flags after them.
-	for rest := args; ; overrides, rest = append(overrides, flags.Arg(0)), flags.Args()[1:] {
-		if err := flags.Parse(rest); err != nil {
-			return s, err
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		if len(overrides) == 0 || !strings.Contains(flags.Arg(0), "=") {
-			return s, fmt.Errorf("the argument %q is not understood; -h lists the flags", flags.Arg(0))
-		}
+	overrides, err := parseArguments(flags, args)
+	if err != nil {
+		return s, err
 	}
 	flags.Visit(func(f *flag.Flag) { s.MembridgeAsked = s.MembridgeAsked || f.Name == "membridge" })
-	var err error
 	if s.Faults, err = dynamodb.ParseFaults(*faults); err != nil {
 		return s, fmt.Errorf("-faults: %w", err)
 	}
@@ -116,6 +102,26 @@ func readSettings(ctx context.Context, args []string, lookup func(string) (strin
 		return s, fmt.Errorf("-parameter-overrides: %w", err)
 	}
 	return s, s.check(ctx)
+}
+
+// parseArguments parses the command line, and returns the values for the template's parameters. As the SAM CLI takes them, more
+// pairs may follow the flag's own, and more flags after them.
+func parseArguments(flags *flag.FlagSet, args []string) (overrides []string, err error) {
+	flags.Func("parameter-overrides", "values for the template's parameters, `Name=Value …`", func(v string) error {
+		overrides = append(overrides, v)
+		return nil
+	})
+	for rest := args; ; overrides, rest = append(overrides, flags.Arg(0)), flags.Args()[1:] {
+		if err := flags.Parse(rest); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return overrides, nil
+		}
+		if len(overrides) == 0 || !strings.Contains(flags.Arg(0), "=") {
+			return nil, fmt.Errorf("the argument %q is not understood; -h lists the flags", flags.Arg(0))
+		}
+	}
 }
 
 func (s settings) check(ctx context.Context) error {

@@ -32,22 +32,15 @@ type Dir struct {
 // error is a sentence for the user: the folder cannot be made or written, is a file, is used by another process, holds
 // something else, or was written by a newer program.
 func Open(path string) (*Dir, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("the data folder %s cannot be found: %w", path, cause(err))
-	}
-	if err := makeDir(abs); err != nil {
-		return nil, err
-	}
-	lock, err := lockDir(abs)
+	d, err := Lock(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLayout(abs); err != nil {
-		_ = lock.Close()
+	if err := checkLayout(d.path); err != nil {
+		_ = d.Close() // the first error says more
 		return nil, err
 	}
-	return &Dir{path: abs, lock: lock}, nil
+	return d, nil
 }
 
 // Lock creates the folder where there is none and locks it, whatever it holds. It is for who fills a folder that no start may
