@@ -115,12 +115,28 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killOne starts the process, kills it after it has acknowledged a number of
-// writes, and notes what it acknowledged.
+// killOne has a process count, and notes what it acknowledged.
 func killOne(t *testing.T, dir string, after int, acked []int) {
 	t.Helper()
+	killAfter(t, crashDir+"="+dir, after, func(line string) bool {
+		who, n, ok := strings.Cut(line, " ")
+		i, err1 := strconv.Atoi(who)
+		v, err2 := strconv.Atoi(n)
+		if !ok || err1 != nil || err2 != nil {
+			return false
+		}
+		acked[i] = max(acked[i], v)
+		return true
+	})
+}
+
+// killAfter starts this program with a variable more in its environment, and
+// kills it when it has said so many lines, each of them something that it
+// acknowledged. take tells whether a line is one.
+func killAfter(t *testing.T, env string, after int, take func(line string) bool) {
+	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), crashDir+"="+dir)
+	child.Env = append(os.Environ(), env)
 	stdout, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -136,13 +152,9 @@ func killOne(t *testing.T, dir string, after int, acked []int) {
 		if err == io.EOF {
 			break // a line that is cut off was not acknowledged
 		}
-		who, n, ok := strings.Cut(strings.TrimSpace(line), " ")
-		i, err1 := strconv.Atoi(who)
-		v, err2 := strconv.Atoi(n)
-		if err != nil || !ok || err1 != nil || err2 != nil {
+		if err != nil || !take(strings.TrimSuffix(line, "\n")) {
 			t.Fatalf("the process said %q, %v", line, err)
 		}
-		acked[i] = max(acked[i], v)
 		if lines == after {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)

@@ -1,14 +1,10 @@
 package dynamodb
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -71,38 +67,10 @@ func TestKilledExpiring(t *testing.T) {
 
 func expireAndKill(t *testing.T, dir string, after int, acked map[string]bool) {
 	t.Helper()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), expireDir+"="+dir)
-	stdout, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	guard := time.AfterFunc(time.Minute, func() { _ = child.Process.Kill() })
-	defer guard.Stop()
-	lines := 0
-	for in := bufio.NewReader(stdout); ; lines++ {
-		line, err := in.ReadString('\n')
-		if err == io.EOF {
-			break // a line that is cut off was not acknowledged
-		}
-		name, whole := strings.CutSuffix(line, "\n")
-		if err != nil || !whole || strings.HasPrefix(name, "error") {
-			t.Fatalf("the process said %q, %v", line, err)
-		}
+	killAfter(t, expireDir+"="+dir, after, func(name string) bool {
 		acked[name] = true
-		if lines == after {
-			if err := child.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	_ = child.Wait() // it was killed
-	if lines < after {
-		t.Fatalf("the process ended by itself after %d lines", lines)
-	}
+		return !strings.HasPrefix(name, "error")
+	})
 }
 
 func checkExpired(t *testing.T, dir string, acked map[string]bool) {
